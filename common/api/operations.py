@@ -1,0 +1,123 @@
+"""What one operation of the API is: the row that routing, validation and the contract are made of.
+
+An operation names its path, the models of its query, body and answer, and what answers. The
+same row routes the request, validates it and describes it in the OpenAPI document, so the
+contract cannot differ from what is checked.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.api.envelopes import View
+from common.core.ports import Bus, Clock, Documents, Warehouse
+from common.core.transactions import Entropy
+from common.gateway.changes import Actor
+from common.llm.price_book import PriceBook
+
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel)
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Asked(BaseModel):
+    """What people write: unknown fields and parameters are refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoQuery(Asked):
+    """No parameters."""
+
+
+class NoBody(Asked):
+    """No body, or an empty object."""
+
+
+class Paging(Asked):
+    after: str | None = Field(None, description="`next` of the page before")
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(100, description="rows on the page")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What operations work on."""
+
+    documents: Documents
+    bus: Bus
+    warehouse: Warehouse
+    clock: Clock
+    entropy: Entropy
+    price_book: PriceBook
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """One validated request. `given` are the query parameters as they were sent."""
+
+    services: Services
+    now: datetime
+    actor: Actor
+    method: str
+    route: str
+    path: Mapping[str, str]
+    query: Q
+    given: Mapping[str, str]
+    body: B
+    if_match: str | None
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers: a view, or the text of one that was answered before."""
+
+    content: View | str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Q, B]):
+    """A row of the API. `path` stands below `/api/v1`; `{name}` matches up to a slash or colon."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    answers: type[View]
+    handle: Callable[[Call[Q, B]], Awaitable[Answer]]
+    query: type[Q]
+    body: type[B]
+    status: int = 200
+    is_open: bool = False
+
+    @property
+    def parameters(self) -> list[str]:
+        return _PARAMETER.findall(self.path)
+
+    @property
+    def takes_if_match(self) -> bool:
+        return self.method == "PUT"
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        return self.method == "POST"
+
+    def pattern(self) -> re.Pattern[str]:
+        literals_and_names = _PARAMETER.split(self.path)
+        return re.compile(
+            "".join(
+                f"(?P<{part}>[^/:]+)" if index % 2 else re.escape(part)
+                for index, part in enumerate(literals_and_names)
+            )
+        )
+
+
+AnyOperation = Operation[Any, Any]

@@ -1,0 +1,75 @@
+"""What the API says of itself: whether it can work, and its contract."""
+
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from common.api.envelopes import Single, Source, View
+from common.api.openapi import openapi_document
+from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
+from common.core.errors import StoreUnavailable
+from common.gateway.key_index import CONTROL
+
+
+class HealthView(View):
+    status: Literal["ok", "failed"]
+    version: str
+    price_book: str
+
+
+class OpenApiView(View):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    openapi: str
+
+
+def service_operations(others: list[AnyOperation]) -> list[AnyOperation]:
+    async def contract(call: Call[NoQuery, NoBody]) -> Answer:
+        document = openapi_document([*others, *own], call.services.version)
+        return Answer(OpenApiView.model_validate(document))
+
+    own: list[AnyOperation] = [
+        Operation(
+            "health", "GET", "/health", "Whether state and warehouse answer; 503 if not",
+            Single[HealthView], _health, NoQuery, NoBody, is_open=True,
+        ),
+        Operation(
+            "openapi", "GET", "/openapi.json", "This contract",
+            OpenApiView, contract, NoQuery, NoBody, is_open=True,
+        ),
+    ]  # fmt: skip
+    return own
+
+
+async def _health(call: Call[NoQuery, NoBody]) -> Answer:
+    sources = [await _state(call), await _warehouse(call)]
+    failed = [source.name for source in sources if source.status != "ok"]
+    view = Single[HealthView](
+        as_of=call.now,
+        answer=f"{' and '.join(failed)} failed." if failed else "All stores answer.",
+        data=HealthView(
+            status="failed" if failed else "ok",
+            version=call.services.version,
+            price_book=call.services.price_book.digest,
+        ),
+        sources=sources,
+    )
+    return Answer(view, status=503 if failed else None)
+
+
+async def _state(call: Call[NoQuery, NoBody]) -> Source:
+    try:
+        await call.services.documents.get_many([CONTROL])
+    except StoreUnavailable as error:
+        return Source(name="state", as_of=call.now, status="failed", detail=error.detail)
+    return Source(name="state", as_of=call.now)
+
+
+async def _warehouse(call: Call[NoQuery, NoBody]) -> Source:
+    try:
+        await call.services.warehouse.query("SELECT 1 AS one")
+    except StoreUnavailable as error:
+        return Source(name="warehouse", as_of=call.now, status="failed", detail=error.detail)
+    return Source(name="warehouse", as_of=call.now)

@@ -1,0 +1,173 @@
+"""One call, from arrival to event: what is known of it so far, and the event it becomes.
+
+A call ends in exactly one usage event, whatever happened to it. Nothing here holds a prompt, an
+answer or a key after the call is over, and nothing of them goes into the event.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from common.core.events import Outcome, UsageEvent
+from common.gateway.attribution import Attribution
+from common.llm.costs import FREE, Cost, cost_of
+from common.llm.facts import CallFacts
+from common.llm.metered import Metered
+from common.llm.paths import Endpoint, NotForwarded
+from common.llm.price_book import PriceBook
+from common.llm.protocol import WireProtocol
+
+CLIENT_CLOSED_REQUEST = 499
+MAX_NAME_CHARACTERS = 128
+_RAW_USAGE_BYTES = 4096
+_RATE_LIMITED = 429
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Call:
+    """The state of one call. Filled in as it becomes known."""
+
+    id: str
+    started_at: datetime
+    arrived_s: float
+    protocol: WireProtocol
+    endpoint: Endpoint | NotForwarded
+    book: PriceBook
+    facts: CallFacts = field(default_factory=lambda: CallFacts(readable=False))
+    attribution: Attribution | None = None
+    provider_key_hash: str | None = None
+    upstream_host: str | None = None
+    simulated: bool = False
+    traceparent: str | None = None
+    client_retry: int = 0
+    warnings: tuple[str, ...] = ()
+
+    sent_s: float | None = None
+    first_chunk_s: float | None = None
+    upstream_status: int | None = None
+    metered: Metered | None = None
+    cut: bool = False
+    response_bytes: int = 0
+    status: int = 0
+    error_code: str | None = None
+    outcome: Outcome | None = None
+    client_gone: bool = False
+    _cost: Cost | None = None
+
+    def note_request_headers(self, headers: Mapping[str, str]) -> None:
+        """Keep what tells calls apart and links traces."""
+        retry = headers.get("x-stainless-retry-count", "")
+        self.client_retry = int(retry) if retry.isdecimal() and len(retry) <= 3 else 0  # noqa: PLR2004 - an SDK's small counter
+        traceparent = headers.get("traceparent", "")
+        self.traceparent = traceparent if _TRACEPARENT.fullmatch(traceparent) else None
+
+    @property
+    def cost(self) -> Cost:
+        """Settled once, with the price book of the call's arrival."""
+        if self._cost is None:
+            self._cost = self._settle()
+        return self._cost
+
+    def _settle(self) -> Cost:
+        refused_by_provider = (
+            self.upstream_status is not None and self.upstream_status >= _CLIENT_ERROR
+        )
+        metered_endpoint = isinstance(self.endpoint, Endpoint) and self.endpoint.metered
+        if self.sent_s is None or refused_by_provider or not metered_endpoint:
+            return FREE
+        return cost_of(
+            self.metered or Metered(output_bytes=self.response_bytes),
+            self.facts,
+            book=self.book,
+            provider=self.protocol.provider,
+            at=self.started_at,
+        )
+
+    def conclude(self) -> tuple[Outcome, str | None]:
+        """How the call ended: the outcome, and a code where it did not end well."""
+        if self.outcome is not None:
+            return self.outcome, self.error_code
+        if self.client_gone:
+            return "client_error", "client_disconnected"
+        status = self.upstream_status or self.status
+        if status >= _SERVER_ERROR or status == _RATE_LIMITED:
+            return "upstream_error", f"upstream_{status}"
+        if status >= _CLIENT_ERROR:
+            return "client_error", f"upstream_{status}"
+        if self.metered is not None and self.metered.failed:
+            return "upstream_error", "upstream_reply_unusable"
+        if self.cut:
+            return "upstream_error", "upstream_incomplete"
+        return "ok", None
+
+    def event(self, now: datetime, now_s: float) -> UsageEvent:
+        """The call's one event."""
+        outcome, error_code = self.conclude()
+        cost = self.cost
+        metered = self.metered or Metered()
+        who = self.attribution
+        key = who.key if who is not None else None
+        return UsageEvent(
+            id=self.id,
+            event_time=now,
+            org=key.org if key else None,
+            team=key.team if key else None,
+            agent=who.agent if who else None,
+            project=key.project if key else None,
+            key_id=key.key_id if key else None,
+            line=key.line if key else None,
+            user_hash=who.user_hash if who else None,
+            session_hash=who.session_hash if who else None,
+            tags=dict(who.tags) if who else {},
+            protocol=self.protocol.name,
+            endpoint=self.endpoint.name if isinstance(self.endpoint, Endpoint) else "unsupported",
+            upstream=self.upstream_host,
+            provider=self.protocol.provider,
+            provider_key_hash=self.provider_key_hash,
+            model_asked=_name(self.facts.model),
+            model_billed=_name(metered.model),
+            units=dict(cost.units),
+            cost_nanos=cost.nanos,
+            cost_reason=cost.reason,
+            priced_nanos=cost.priced_nanos,
+            cost_source=cost.source,
+            book=self.book.digest if cost.card else None,
+            card=cost.card,
+            service_tier=_name(metered.service_tier),
+            usage_raw=_raw_usage(metered),
+            started_at=self.started_at,
+            first_chunk_s=self.first_chunk_s,
+            duration_s=round(now_s - self.arrived_s, 6),
+            gateway_ms=round(((self.sent_s or now_s) - self.arrived_s) * 1000, 3),
+            streamed=self.facts.stream,
+            finish_reason=metered.finish_reason,
+            status=self.status,
+            upstream_status=self.upstream_status,
+            outcome=outcome,
+            error_code=error_code,
+            client_gone=self.client_gone,
+            client_retry=self.client_retry,
+            simulated=self.simulated,
+            usage_anomalies=tuple(text[:200] for text in metered.anomalies[:10]),
+            warnings=self.warnings,
+            request_bytes=self.facts.size_bytes,
+            response_bytes=self.response_bytes,
+            traceparent=self.traceparent,
+        )
+
+
+def _name(text: str | None) -> str | None:
+    return text[:MAX_NAME_CHARACTERS] if text is not None else None
+
+
+def _raw_usage(metered: Metered) -> str | None:
+    if metered.usage_raw is None:
+        return None
+    text = orjson.dumps(metered.usage_raw).decode()
+    return text if len(text) <= _RAW_USAGE_BYTES else None

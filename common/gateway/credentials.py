@@ -1,0 +1,180 @@
+"""Which of a request's headers is our key, which is the provider's, and what goes on upstream.
+
+Two ways to call: `x-gateway-key` holds ours and the SDK's own header carries the provider key, which
+goes through in the form the client chose; or the SDK's own header holds ours, and the provider key
+comes from the environment (managed). No header of the gateway and no second credential reaches a
+provider, and nothing is ever decided by `Host`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from common.core.secrets import Secret
+from common.gateway.keys import PREFIX, key_digest
+from common.gateway.refusals import Refusal
+from common.llm.paths import ProtocolName
+
+GATEWAY_KEY_HEADER = "x-gateway-key"
+_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+_NEVER_FORWARDED = frozenset(
+    {
+        *_CREDENTIAL_HEADERS,
+        "host",
+        "content-length",
+        "accept-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+        "cookie",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-priority",
+        "x-serverless-authorization",
+        "x-cloud-trace-context",
+    }
+)
+_NEVER_FORWARDED_PREFIXES = ("x-gateway-", "x-brownout", "x-forwarded-", "x-goog-iap-")
+_HOP_BY_HOP_REPLY = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "set-cookie",
+        "alt-svc",
+    }
+)
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Whose call it is, and what pays for it.
+
+    `digest` is the SHA-256 of the gateway key. `provider_header` is the header the provider key is
+    sent in; `managed` says that it is the installation's key, which no client may see.
+    """
+
+    digest: str
+    provider_key: Secret
+    provider_header: tuple[str, Secret]
+    managed: bool
+
+
+def read_credentials(
+    headers: Mapping[str, str],
+    query: str,
+    protocol: ProtocolName,
+    managed_keys: Mapping[str, Secret],
+) -> Credentials:
+    """Find both keys of a request.
+
+    Raises:
+        Refusal: missing_gateway_key, invalid_gateway_key, missing_provider_key.
+    """
+    own = headers.get(GATEWAY_KEY_HEADER)
+    found = dict(_offered(headers, query))
+    provider_key: tuple[str, str] | None = None
+    if own is None:
+        own = next((text for text in found.values() if text.startswith(PREFIX)), None)
+    else:
+        provider_key = next(
+            ((name, text) for name, text in found.items() if not text.startswith(PREFIX)), None
+        )
+    if own is None:
+        raise Refusal(
+            "missing_gateway_key",
+            "No gateway key was sent. Send one in x-gateway-key, with the provider's key where the "
+            "SDK puts it, or alone as the SDK's API key. Keys begin with ocg_.",
+        )
+    digest = key_digest(own)
+    if digest is None:
+        raise Refusal(
+            "invalid_gateway_key",
+            "The gateway key is not one of ours: its form or checksum is wrong. "
+            "Copy it again, whole, or ask for a new one.",
+        )
+    if provider_key is not None and provider_key[0] in {"authorization", "x-api-key"}:
+        name, text = provider_key
+        value = f"Bearer {text}" if name == "authorization" else text
+        return Credentials(digest, Secret(text), (name, Secret(value)), managed=False)
+    managed = managed_keys.get(protocol)
+    if managed is None:
+        raise Refusal(
+            "missing_provider_key",
+            f"No {protocol} key: send your own in the SDK's header beside x-gateway-key, or set "
+            f"{protocol.upper()}_API_KEY where the gateway runs.",
+        )
+    header = (
+        ("authorization", Secret(f"Bearer {managed.reveal()}"))
+        if protocol == "openai"
+        else ("x-api-key", managed)
+    )
+    return Credentials(digest, managed, header, managed=True)
+
+
+def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]]:
+    """Every credential in a request: header name (or ``?key``) and text, empty ones left out."""
+    for name in _CREDENTIAL_HEADERS:
+        text = headers.get(name, "").strip()
+        if name == "authorization":
+            scheme, _, rest = text.partition(" ")
+            text = rest.strip() if scheme.lower() == "bearer" else ""
+        if text:
+            yield name, text
+    for name, text in parse_qsl(query):
+        if name == "key" and text.startswith(PREFIX):
+            yield "?key", text
+
+
+def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], credentials: Credentials) -> RawHeaders:
+    """The request's headers as the provider gets them, in the order and form the client chose."""
+    named_by_connection = {
+        name.strip().lower()
+        for key, value in raw
+        if key == b"connection"
+        for name in value.decode("latin-1").split(",")
+    }
+    kept = [
+        (name, value)
+        for name, value in raw
+        if (text := name.decode("latin-1").lower()) not in _NEVER_FORWARDED
+        and text not in named_by_connection
+        and not text.startswith(_NEVER_FORWARDED_PREFIXES)
+    ]
+    name, value = credentials.provider_header
+    kept.append((name.encode(), value.reveal().encode("latin-1")))
+    # Usage is read from the bytes that pass: they must not be compressed.
+    kept.append((b"accept-encoding", b"identity"))
+    return kept
+
+
+def forwarded_query(query: str) -> str:
+    """The query string without a gateway key; byte for byte as it came where it holds none."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not any(name == "key" and text.startswith(PREFIX) for name, text in pairs):
+        return query
+    return urlencode([(name, text) for name, text in pairs if name != "key"])
+
+
+def answered_headers(raw: Iterable[tuple[bytes, bytes]], *, edited: bool) -> RawHeaders:
+    """A provider's headers as the client gets them; without the length where bytes were removed."""
+    return [
+        (name.lower(), value)
+        for name, value in raw
+        if (text := name.decode("latin-1").lower()) not in _HOP_BY_HOP_REPLY
+        and not (edited and text == "content-length")
+        and not text.startswith("x-gateway-")
+    ]

@@ -1,0 +1,350 @@
+"""The gateway: an ASGI application in front of LLM providers.
+
+`parse -> identify -> forward -> tap -> account`. Everything before the forwarding is in memory, but
+for keys not seen lately. Bytes pass through as they come; a call is accounted after the client has
+its last byte and before the request ends, because after that an instance may have no CPU.
+"""
+
+import asyncio
+import json
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from common.core.errors import CloudOpsError
+from common.core.events import UsageEvent
+from common.core.ids import time_ordered_id
+from common.core.ports import Bus, Clock
+from common.core.secrets import Secret
+from common.gateway.access import check_access
+from common.gateway.answer import Answer, Receive, Send, header, lower_case
+from common.gateway.attribution import attribute
+from common.gateway.call import CLIENT_CLOSED_REQUEST, Call
+from common.gateway.credentials import (
+    Credentials,
+    forwarded_headers,
+    forwarded_query,
+    read_credentials,
+)
+from common.gateway.deadlines import Deadlines
+from common.gateway.key_ring import KeyRing
+from common.gateway.refusals import Refusal
+from common.gateway.relay import relay
+from common.gateway.upstream import (
+    Upstream,
+    UpstreamDisconnected,
+    UpstreamRequest,
+    UpstreamUnreachable,
+)
+from common.llm.paths import Endpoint, NotForwarded, resolve
+from common.llm.price_book import PriceBook
+from common.llm.protocol import PROTOCOLS
+
+logger = logging.getLogger(__name__)
+
+HEALTH_PATH = "/gateway/v1/health"
+SIMULATED_KEY = Secret("sim")
+"""The provider key that reaches the simulated provider, where one is configured."""
+
+Scope = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    body_bytes: int = 32 * 1024 * 1024
+    body_s: float = 60.0
+    first_byte_s: float = 300.0
+    idle_s: float = 120.0
+    call_s: float = 3600.0
+    publish_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The application. One per process; its parts are handed in by the wiring.
+
+    `managed_keys` are the installation's own provider keys by protocol; `simulated_url` is the
+    address of a simulated provider, None in production; `hash_key` makes fingerprints of provider
+    keys, users and sessions comparable here and useless elsewhere.
+    """
+
+    keys: KeyRing
+    upstream: Upstream
+    bus: Bus
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    book: PriceBook
+    hash_key: bytes
+    version: str
+    managed_keys: Mapping[str, Secret] = field(default_factory=dict)
+    simulated_url: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = lower_case(scope["headers"])  # type: ignore[arg-type] # ASGI's header list
+        path = str(scope["path"])
+        endpoint = resolve(str(scope["method"]), path, headers)
+        if endpoint is None:
+            await self._elsewhere(path, Answer(send))
+            return
+        call = Call(
+            id=time_ordered_id(self.clock.now(), self.entropy(10)),
+            started_at=self.clock.now(),
+            arrived_s=self.clock.monotonic(),
+            protocol=PROTOCOLS[endpoint.protocol],
+            endpoint=endpoint,
+            book=self.book,
+        )
+        call.note_request_headers(headers)
+        answer = Answer(send)
+        finished = False
+        try:
+            await self._serve(call, endpoint, headers, scope, receive, answer)
+            finished = True
+        except Refusal as refusal:
+            finished = await self._refuse(call, refusal, answer)
+        finally:
+            # Also when the server cancels the request: what was sent upstream is accounted.
+            await self._account(call)
+        if finished:
+            await answer.end()
+
+    async def _serve(  # noqa: PLR0913 - the parts of one ASGI request
+        self,
+        call: Call,
+        endpoint: Endpoint | NotForwarded,
+        headers: Mapping[str, str],
+        scope: Scope,
+        receive: Receive,
+        answer: Answer,
+    ) -> None:
+        """Forward one call and relay its reply. Every failure leaves as a Refusal."""
+        deadlines = Deadlines(self.limits.call_s)
+        watch: asyncio.Task[None] | None = None
+        try:
+            async with deadlines:
+                credentials = await self._identify(call, headers, scope)
+                forwarded = _forwardable(endpoint)
+                deadlines.expect("body", self.limits.body_s)
+                body = await self._read_body(receive, headers, deadlines)
+                watch = asyncio.create_task(_watch(receive, deadlines))
+                call.facts = call.protocol.read_facts(body)
+                if call.attribution is not None:
+                    check_access(
+                        call.attribution.key,
+                        call.protocol,
+                        call.facts,
+                        body,
+                        metered=forwarded.metered,
+                    )
+                request, strip = self._outgoing(call, forwarded, credentials, scope, body)
+                deadlines.expect("first_byte", self.limits.first_byte_s)
+                call.sent_s = self.clock.monotonic()
+                reply = await self.upstream.send(request)
+                try:
+                    call.upstream_status = reply.status
+                    secret = credentials.provider_key if credentials.managed else None
+                    await relay(
+                        call,
+                        reply,
+                        answer,
+                        deadlines,
+                        idle_s=self.limits.idle_s,
+                        clock=self.clock,
+                        strip=strip,
+                        masked=secret,
+                    )
+                finally:
+                    await reply.aclose()
+        except TimeoutError:
+            raise self._overdue(call, deadlines) from None
+        except UpstreamUnreachable as error:
+            call.sent_s = None
+            raise Refusal(
+                "upstream_unreachable",
+                f"No connection to {call.upstream_host} ({error}). Nothing was sent; try again, "
+                "and look at the provider's status page if it goes on.",
+            ) from None
+        except UpstreamDisconnected as error:
+            raise Refusal(
+                "upstream_disconnected",
+                f"{call.upstream_host} closed the connection before the reply was complete "
+                f"({error}). What it generated until then may be billed.",
+            ) from None
+        except Refusal:
+            call.client_gone = deadlines.client_gone
+            raise
+        except asyncio.CancelledError:
+            # Only a server that shuts down cancels a request.
+            call.outcome, call.error_code = "gateway_error", "gateway_stopped"
+            raise
+        except Exception as error:
+            # The one place that owns a call: whatever else goes wrong is told without its text,
+            # which could hold something of the caller's.
+            logger.error(  # noqa: TRY400 - the message of an unknown error is not safe to log
+                "call.failed",
+                extra={
+                    "request_id": call.id,
+                    "error": type(error).__name__,
+                    "frames": traceback.format_tb(error.__traceback__),
+                },
+            )
+            raise Refusal(
+                "internal_error",
+                f"The gateway failed on this call. Give its operator the request id {call.id}.",
+            ) from None
+        finally:
+            if watch is not None:
+                watch.cancel()
+
+    async def _identify(self, call: Call, headers: Mapping[str, str], scope: Scope) -> Credentials:
+        query = bytes(scope["query_string"]).decode("latin-1")  # type: ignore[call-overload] # ASGI bytes
+        credentials = read_credentials(headers, query, call.protocol.name, self.managed_keys)
+        key = await self.keys.find(credentials.digest)
+        call.attribution = attribute(key, headers, self.hash_key)
+        call.warnings = call.attribution.warnings
+        call.provider_key_hash = credentials.provider_key.fingerprint(self.hash_key)
+        call.simulated = (
+            self.simulated_url is not None and credentials.provider_key == SIMULATED_KEY
+        )
+        return credentials
+
+    async def _read_body(
+        self, receive: Receive, headers: Mapping[str, str], deadlines: Deadlines
+    ) -> bytes:
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self.limits.body_bytes:
+            raise _too_large(self.limits.body_bytes)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                deadlines.client_gone = True
+                raise Refusal("incomplete_request", "The request ended before its body did.")
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self.limits.body_bytes:
+                raise _too_large(self.limits.body_bytes)
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+            deadlines.expect("body", self.limits.body_s)
+
+    def _outgoing(  # noqa: PLR0913 - everything that makes up one request
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        scope: Scope,
+        body: bytes,
+    ) -> tuple[UpstreamRequest, bool]:
+        """The request as the provider gets it, and whether its stream must be stripped."""
+        base = call.protocol.default_url
+        if call.simulated:
+            base = f"{self.simulated_url}/{call.protocol.name}"
+        call.upstream_host = urlsplit(base).netloc
+        raw_path = bytes(scope.get("raw_path") or str(scope["path"]).encode())  # type: ignore[call-overload] # ASGI bytes
+        path = raw_path.decode("latin-1").partition("?")[0].removeprefix(f"/{call.protocol.name}")
+        query = forwarded_query(bytes(scope["query_string"]).decode("latin-1"))  # type: ignore[call-overload] # ASGI bytes
+        sent, strip = call.protocol.prepare(body, call.facts) if endpoint.metered else (body, False)
+        headers = forwarded_headers(scope["headers"], credentials)  # type: ignore[arg-type] # ASGI's header list
+        url = f"{base}{path}?{query}" if query else f"{base}{path}"
+        return UpstreamRequest(endpoint.method, url, headers, sent), strip
+
+    def _overdue(self, call: Call, deadlines: Deadlines) -> Refusal:
+        call.client_gone = deadlines.client_gone
+        if deadlines.client_gone:
+            return Refusal("incomplete_request", "The client left.")
+        if deadlines.waiting_for == "body":
+            return Refusal(
+                "incomplete_request",
+                f"The request's body did not arrive within {self.limits.body_s:g} s. Send it again.",
+            )
+        return Refusal(
+            "upstream_timeout",
+            f"{call.upstream_host} did not answer in time "
+            f"(waited for its {deadlines.waiting_for.replace('_', ' ')}). Try again, with a smaller "
+            "request if it goes on.",
+        )
+
+    async def _refuse(self, call: Call, refusal: Refusal, answer: Answer) -> bool:
+        """Tell the client, if it is still there; whether the answer is complete by that."""
+        if call.client_gone:
+            if not answer.started:
+                call.status = CLIENT_CLOSED_REQUEST
+            return False
+        call.outcome, call.error_code = refusal.outcome, refusal.code
+        if not answer.started:
+            call.status = refusal.status
+        return await answer.refuse(refusal, call.protocol, call.id)
+
+    async def _account(self, call: Call) -> None:
+        """Publish the call's event, even while the request is being cancelled."""
+        event = call.event(self.clock.now(), self.clock.monotonic())
+        publishing = asyncio.create_task(self._publish(event))
+        try:
+            await asyncio.shield(publishing)
+        except asyncio.CancelledError:
+            await publishing
+            raise
+
+    async def _publish(self, event: UsageEvent) -> None:
+        try:
+            async with asyncio.timeout(self.limits.publish_s):
+                await self.bus.publish("usage", event)
+        except (CloudOpsError, TimeoutError) as error:
+            # Whole, in one line, so that it can be sent again.
+            logger.error(  # noqa: TRY400 - the event is the message
+                "usage.unpublished",
+                extra={"cause": type(error).__name__, "event": event.payload().decode()},
+            )
+
+    async def _elsewhere(self, path: str, answer: Answer) -> None:
+        if path == HEALTH_PATH:
+            status, text = 200, {"status": "ok", "version": self.version, "book": self.book.digest}
+        else:
+            status, text = (
+                404,
+                {
+                    "error": f"There is nothing at {path[:200]}. Use /openai/v1/..., /anthropic/v1/... "
+                    "or /v1/..."
+                },
+            )
+        body = json.dumps(text).encode()
+        length = str(len(body))
+        content_type = header("content-type", "application/json")
+        await answer.start(status, [content_type, header("content-length", length)])
+        await answer.body(body)
+        await answer.end()
+
+
+def _forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
+    if isinstance(endpoint, Endpoint):
+        return endpoint
+    if endpoint.allowed_methods:
+        allowed = ", ".join(endpoint.allowed_methods)
+        raise Refusal("method_not_allowed", f"{endpoint.path} takes {allowed} only.")
+    raise Refusal(
+        "endpoint_not_supported",
+        f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
+        "not account for it. Call the provider directly, or use an endpoint of the README's list.",
+    )
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        "body_too_large",
+        f"The request's body is above {limit // 1024 // 1024} MiB. Send less, or upload files to "
+        "the provider and name them.",
+    )
+
+
+async def _watch(receive: Receive, deadlines: Deadlines) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    deadlines.client_left()

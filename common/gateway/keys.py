@@ -1,0 +1,158 @@
+"""Gateway keys: their text, their digest, and what a key says about the calls made with it.
+
+A key is the only source of attribution, so spend cannot be forged onto another team. Its text is
+``ocg_``, 32 random bytes as base64url and a CRC-32 as six base62 digits: secret scanners can match
+it, and garbage is refused without a look-up. Only the SHA-256 of the text is ever stored; it
+suffices because the text holds 256 random bits. A digest is never accepted in place of the text.
+"""
+
+import hashlib
+import re
+import zlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from common.core.ports import Document, Ref, Value
+
+KEYS = "keys"
+"""Collection of the key documents; the id is the digest of the key's text."""
+
+PREFIX = "ocg_"
+_RANDOM_BYTES = 32
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CHECKSUM_DIGITS = 6
+_FORM = re.compile(r"ocg_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}")
+_KEY_ID_DIGITS = 12
+
+Refusal: TypeAlias = Literal["expired", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """What a key may be used for. An empty tuple of globs allows everything.
+
+    `tags` names the tags that a caller may set itself with ``x-gateway-tags``; no others.
+    """
+
+    models: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is stored. It never holds the key's text, so no repr or log can show it.
+
+    `line` survives rotation: spend and limits of "the key" follow it. `may_act_as` names agents
+    of the key's team that a call may be attributed to instead of `agent`.
+    """
+
+    digest: str
+    key_id: str
+    name: str
+    line: str
+    org: str
+    team: str
+    agent: str
+    project: str | None
+    tags: Mapping[str, str]
+    may_act_as: tuple[str, ...]
+    policy: KeyPolicy
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    @classmethod
+    def from_document(cls, document: Document) -> "Key":
+        data = document.data
+        policy = data["policy"]
+        return cls(
+            digest=document.ref.id,
+            key_id=data["key_id"],
+            name=data["name"],
+            line=data["line"],
+            org=data["org"],
+            team=data["team"],
+            agent=data["agent"],
+            project=data["project"],
+            tags=data["tags"],
+            may_act_as=tuple(data["may_act_as"]),
+            policy=KeyPolicy(
+                models=tuple(policy["models"]),
+                upstreams=tuple(policy["upstreams"]),
+                tags=tuple(policy["tags"]),
+            ),
+            created_by=data["created_by"],
+            created_at=data["created_at"],
+            expires_at=data["expires_at"],
+            revoked_at=data["revoked_at"],
+        )
+
+    def to_data(self) -> dict[str, Value]:
+        """The document's data. The digest is the document's id and is not repeated."""
+        return {
+            "key_id": self.key_id,
+            "name": self.name,
+            "line": self.line,
+            "org": self.org,
+            "team": self.team,
+            "agent": self.agent,
+            "project": self.project,
+            "tags": dict(self.tags),
+            "may_act_as": list(self.may_act_as),
+            "policy": {
+                "models": list(self.policy.models),
+                "upstreams": list(self.policy.upstreams),
+                "tags": list(self.policy.tags),
+            },
+            "created_by": self.created_by,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "revoked_at": self.revoked_at,
+        }
+
+
+def new_key_text(entropy: Callable[[int], bytes]) -> str:
+    """A fresh key. `entropy(n)` answers n random bytes of cryptographic quality."""
+    body = PREFIX + urlsafe_b64encode(entropy(_RANDOM_BYTES)).decode().rstrip("=")
+    return body + _checksum(body)
+
+
+def key_digest(text: str) -> str | None:
+    """The SHA-256 of a key's text in hexadecimal; None if the form or the checksum is wrong."""
+    if _FORM.fullmatch(text) is None:
+        return None
+    if text[-_CHECKSUM_DIGITS:] != _checksum(text[:-_CHECKSUM_DIGITS]):
+        return None
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def key_id_of(digest: str) -> str:
+    """The part of a digest that people and events name a key by."""
+    return digest[:_KEY_ID_DIGITS]
+
+
+def key_ref(digest: str) -> Ref:
+    return Ref(KEYS, digest)
+
+
+def refusal(key: Key, now: datetime) -> Refusal | None:
+    """Why a call with this key must be refused at `now`; None if it may be used."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and now >= key.expires_at:
+        return "expired"
+    return None
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode("ascii"))
+    digits = ""
+    for _ in range(_CHECKSUM_DIGITS):
+        number, digit = divmod(number, len(_BASE62))
+        digits = _BASE62[digit] + digits
+    return digits

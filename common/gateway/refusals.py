@@ -1,0 +1,85 @@
+"""Why the gateway itself answers a call, instead of a provider.
+
+Each refusal has a stable code, a status and a message that says what to do. It reaches the client in
+the form of the API it speaks, with `x-gateway-error` naming the code.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from common.core.events import Outcome
+from common.llm.protocol import ErrorText
+
+Code: TypeAlias = Literal[
+    "missing_gateway_key",
+    "invalid_gateway_key",
+    "expired_gateway_key",
+    "revoked_gateway_key",
+    "missing_provider_key",
+    "unreadable_request",
+    "model_not_allowed",
+    "upstream_not_allowed",
+    "endpoint_not_supported",
+    "method_not_allowed",
+    "body_too_large",
+    "incomplete_request",
+    "upstream_unreachable",
+    "upstream_disconnected",
+    "upstream_timeout",
+    "store_unavailable",
+    "internal_error",
+]
+
+_STATUS: MappingProxyType[Code, int] = MappingProxyType(
+    {
+        "missing_gateway_key": 401,
+        "invalid_gateway_key": 401,
+        "expired_gateway_key": 401,
+        "revoked_gateway_key": 401,
+        "missing_provider_key": 401,
+        "unreadable_request": 400,
+        "model_not_allowed": 403,
+        "upstream_not_allowed": 403,
+        "endpoint_not_supported": 501,
+        "method_not_allowed": 405,
+        "body_too_large": 413,
+        "incomplete_request": 400,
+        "upstream_unreachable": 502,
+        "upstream_disconnected": 502,
+        "upstream_timeout": 504,
+        "store_unavailable": 503,
+        "internal_error": 500,
+    }
+)
+_NO_RETRY = frozenset({"endpoint_not_supported"})
+_UPSTREAM_FAULTS = frozenset({"upstream_unreachable", "upstream_disconnected", "upstream_timeout"})
+_OUR_FAULTS = frozenset({"store_unavailable", "internal_error"})
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818 - it is an answer, not only an error
+    """An answer of the gateway's own. `retry_after_s` goes into `retry-after`."""
+
+    code: Code
+    message: str
+    retry_after_s: int | None = None
+
+    @property
+    def status(self) -> int:
+        return _STATUS[self.code]
+
+    @property
+    def text(self) -> ErrorText:
+        return ErrorText(self.status, self.code, self.message)
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.code in _UPSTREAM_FAULTS:
+            return "upstream_error"
+        return "gateway_error" if self.code in _OUR_FAULTS else "client_error"
+
+    @property
+    def retriable(self) -> bool:
+        """False where the SDKs would retry by status although it cannot help."""
+        return self.code not in _NO_RETRY

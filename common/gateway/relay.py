@@ -1,0 +1,158 @@
+"""A provider's reply on its way to the client.
+
+Streams pass chunk by chunk, each in the turn it came in. A JSON reply up to 1 MiB is held until it
+is whole, so that its cost can stand in a header; a longer one passes as it comes. Neither is changed,
+but for a usage chunk that only the gateway asked for, and the installation's own key in an error.
+"""
+
+from collections.abc import AsyncIterator
+
+from common.core.money import usd_text
+from common.core.ports import Clock
+from common.core.secrets import Secret
+from common.gateway.answer import Answer, header
+from common.gateway.call import Call
+from common.gateway.credentials import RawHeaders, answered_headers
+from common.gateway.deadlines import Deadlines
+from common.gateway.upstream import UpstreamReply
+from common.llm.metered import Metered
+from common.llm.paths import Endpoint
+
+HELD_BYTES = 1024 * 1024
+READ_BYTES = 8 * 1024 * 1024
+MASKED_CHARACTERS = 12
+"""A shorter key is no secret (the simulated provider's is ``sim``) and a word of other texts."""
+
+_ERROR = 400
+
+
+async def relay(  # noqa: PLR0913 - one call's two ends, and how to treat them
+    call: Call,
+    reply: UpstreamReply,
+    answer: Answer,
+    deadlines: Deadlines,
+    *,
+    idle_s: float,
+    clock: Clock,
+    strip: bool,
+    masked: Secret | None,
+) -> None:
+    """Pass the reply to the client and leave in `call` what it told.
+
+    Raises:
+        UpstreamDisconnected: the reply broke off.
+        TimeoutError: nothing came for `idle_s` seconds, or the client left.
+    """
+    chunks = _timed(call, reply, deadlines, idle_s, clock)
+    call.status = reply.status
+    if reply.status < _ERROR and _is_event_stream(reply):
+        await _relay_stream(call, reply, answer, chunks, deadlines, strip=strip)
+    else:
+        await _relay_whole(call, reply, answer, chunks, deadlines, masked=masked)
+
+
+async def _timed(
+    call: Call, reply: UpstreamReply, deadlines: Deadlines, idle_s: float, clock: Clock
+) -> AsyncIterator[bytes]:
+    deadlines.expect("next_chunk", idle_s)
+    async for chunk in reply.chunks():
+        if call.first_chunk_s is None:
+            call.first_chunk_s = round(clock.monotonic() - call.arrived_s, 6)
+        call.response_bytes += len(chunk)
+        deadlines.allow_client_time()
+        yield chunk
+        deadlines.expect("next_chunk", idle_s)
+
+
+async def _relay_stream(  # noqa: PLR0913 - see relay
+    call: Call,
+    reply: UpstreamReply,
+    answer: Answer,
+    chunks: AsyncIterator[bytes],
+    deadlines: Deadlines,
+    *,
+    strip: bool,
+) -> None:
+    tap = call.protocol.stream_tap(strip)
+    answer.event_stream = True
+    # No length: where the provider breaks off, an error event takes the place of the rest.
+    headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
+    try:
+        await answer.start(reply.status, headers)
+        async for chunk in chunks:
+            passed = tap.feed(chunk)
+            if passed:
+                await answer.body(passed)
+        rest = tap.finish()
+        if rest:
+            await answer.body(rest)
+    finally:
+        call.metered = tap.result()
+        call.cut = not tap.done and not call.metered.final
+        deadlines.allow_client_time()
+
+
+async def _relay_whole(  # noqa: PLR0913 - see relay
+    call: Call,
+    reply: UpstreamReply,
+    answer: Answer,
+    chunks: AsyncIterator[bytes],
+    deadlines: Deadlines,
+    *,
+    masked: Secret | None,
+) -> None:
+    held: list[bytes] = []
+    size = 0
+    failed = reply.status >= _ERROR
+    async for chunk in chunks:
+        size += len(chunk)
+        if answer.started:
+            await answer.body(chunk)
+        elif size > HELD_BYTES and not (failed and masked is not None):
+            await answer.start(
+                reply.status, answered_headers(reply.headers, edited=False) + _gateway_headers(call)
+            )
+            await answer.body(b"".join([*held, chunk]))
+        if size <= READ_BYTES:
+            held.append(chunk)
+    body = b"".join(held)
+    deadlines.allow_client_time()
+    if isinstance(call.endpoint, Endpoint) and call.endpoint.metered and not failed:
+        call.metered = (
+            call.protocol.read_reply(body)
+            if size <= READ_BYTES
+            else Metered(output_bytes=size, anomalies=("reply above 8 MiB was not read",))
+        )
+    if answer.started:
+        return
+    if failed and masked is not None and len(masked.reveal()) >= MASKED_CHARACTERS:
+        body = body.replace(masked.reveal().encode(), b"***")
+    headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
+    headers.append(header("content-length", str(len(body))))
+    if call.cost.nanos is not None:
+        headers.append(header("x-gateway-cost-usd", usd_text(call.cost.nanos)))
+    headers.append(header("x-gateway-cost-source", call.cost.source))
+    await answer.start(reply.status, headers)
+    await answer.body(body)
+
+
+def _gateway_headers(call: Call) -> RawHeaders:
+    headers = [
+        header("x-gateway-request-id", call.id),
+        header("x-gateway-provider", call.protocol.provider),
+    ]
+    if call.facts.model is not None:
+        headers.append(header("x-gateway-model-asked", call.facts.model))
+    if call.sent_s is not None:
+        milliseconds = (call.sent_s - call.arrived_s) * 1000
+        headers.append(header("server-timing", f"gw;dur={milliseconds:.2f}"))
+    if call.warnings:
+        headers.append(header("x-gateway-warning", "; ".join(call.warnings)))
+    return headers
+
+
+def _is_event_stream(reply: UpstreamReply) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in reply.headers
+    )

@@ -1,0 +1,42 @@
+"""What a request says about itself, read once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+EDIT_LIMIT_BYTES = 8 * 1024 * 1024
+"""Bodies above this go out as they came: a search for a member to edit would cost too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """Facts of one request body. `readable` False means that it is no JSON object we understand:
+    it is forwarded as it came, and the provider judges it."""
+
+    readable: bool
+    model: str | None = None
+    stream: bool = False
+    include_usage: bool = False
+    output_cap: int | None = None
+    candidates: int = 1
+    size_bytes: int = 0
+
+
+def parse_object(body: bytes) -> Mapping[str, Any] | None:
+    """The body as a JSON object, or None (not JSON, not an object, integers beyond 64 bits)."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def read_cap(value: object) -> int | None:
+    """An output cap in tokens, None where it is absent or the provider will refuse it."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def read_model(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,89 @@
+"""What a reply says it used, in one vocabulary for all providers.
+
+Units are those of the price list: `input_tokens` includes cached and written tokens, as
+`output_tokens` includes reasoning; the price book takes them apart again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """Usage billed at one model. `model` None means the model that the reply names."""
+
+    units: Mapping[str, int]
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """All that a reply told about itself.
+
+    `final` means that the provider's last word on usage was seen. Without it, `lines` holds what
+    was told so far (input, for a stream that was cut), and `output_bytes` bounds what was generated.
+    """
+
+    lines: tuple[UsageLine, ...] = ()
+    final: bool = False
+    model: str | None = None
+    price_context: Mapping[str, str] = field(default_factory=dict)
+    service_tier: str | None = None
+    finish_reason: str | None = None
+    failed: bool = False
+    usage_raw: Mapping[str, Any] | None = None
+    anomalies: tuple[str, ...] = ()
+    output_bytes: int = 0
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Usage summed over all lines."""
+        total: dict[str, int] = {}
+        for line in self.lines:
+            for unit, count in line.units.items():
+                total[unit] = total.get(unit, 0) + count
+        return total
+
+
+class Counts:
+    """Reads counters out of a provider's usage object and remembers what could not be read."""
+
+    def __init__(self, anomalies: list[str]) -> None:
+        self.anomalies = anomalies
+
+    def read(self, usage: object, *path: str) -> int | None:
+        """The counter at `path`, or None where it is absent, null or not a count.
+
+        A value that is there but negative, fractional, text or above 64 bits is an anomaly.
+        """
+        value: object = usage
+        for name in path:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(name)
+        if value is None:
+            return None
+        if type(value) is int and 0 <= value < 1 << 53:
+            return value
+        self.anomalies.append(f"{'.'.join(path)} is not a count")
+        return None
+
+
+def numbers_only(usage: object, *, depth: int = 4) -> Any:
+    """The usage object without its texts (but for short names, such as a model or a tier).
+
+    Providers put figures there; a text longer than a name could be somebody's content.
+    """
+    if isinstance(usage, dict) and depth:
+        kept = {
+            str(name)[:64]: numbers_only(value, depth=depth - 1) for name, value in usage.items()
+        }
+        return {name: value for name, value in kept.items() if value is not None}
+    if isinstance(usage, list) and depth:
+        return [numbers_only(value, depth=depth - 1) for value in usage[:32]]
+    if isinstance(usage, bool | int | float):
+        return usage
+    if isinstance(usage, str) and len(usage) <= 64 and " " not in usage:  # noqa: PLR2004 - a name
+        return usage
+    return None

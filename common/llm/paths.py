@@ -1,0 +1,68 @@
+"""Which path is which endpoint: the one list of what the gateway forwards.
+
+To add an endpoint, add a line to `ENDPOINTS` and, if it is metered in a new form, a protocol module.
+Everything else is refused, because a path that nobody prices is a path around every budget.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+ProtocolName: TypeAlias = Literal["openai", "anthropic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation of a provider's API. `path` is what follows the provider's base URL."""
+
+    protocol: ProtocolName
+    name: str
+    method: str
+    path: str
+    metered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotForwarded:
+    """A path in the shape of a provider that the gateway does not forward."""
+
+    protocol: ProtocolName
+    path: str
+    allowed_methods: tuple[str, ...] = ()
+
+
+ENDPOINTS: tuple[tuple[ProtocolName, str, str, re.Pattern[str], bool], ...] = (
+    ("openai", "chat.completions", "POST", re.compile(r"/v1/chat/completions"), True),
+    ("openai", "models", "GET", re.compile(r"/v1/models(/(?!\.{1,2}$)[^/]+)?"), False),
+    ("anthropic", "messages", "POST", re.compile(r"/v1/messages"), True),
+    ("anthropic", "models", "GET", re.compile(r"/v1/models(/(?!\.{1,2}$)[^/]+)?"), False),
+)
+"""Protocol, name (as in OpenTelemetry's `gen_ai.operation`), method, path, metered."""
+
+
+def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | NotForwarded | None:
+    """The endpoint a request is for; None where the path belongs to no provider.
+
+    `/openai/v1/...` and `/anthropic/v1/...` name the provider. A bare `/v1/...` is Anthropic's when
+    it is `/v1/messages...` or carries an `anthropic-version` header, else OpenAI's.
+    """
+    protocol: ProtocolName
+    if path.startswith("/openai/"):
+        protocol, rest = "openai", path.removeprefix("/openai")
+    elif path.startswith("/anthropic/"):
+        protocol, rest = "anthropic", path.removeprefix("/anthropic")
+    elif path.startswith("/v1/"):
+        of_anthropic = path.startswith("/v1/messages") or "anthropic-version" in headers
+        protocol, rest = ("anthropic" if of_anthropic else "openai"), path
+    else:
+        return None
+    if headers.get("upgrade", "").lower() == "websocket":
+        return NotForwarded(protocol, rest)
+    others: list[str] = []
+    for of_protocol, name, of_method, pattern, metered in ENDPOINTS:
+        if of_protocol == protocol and pattern.fullmatch(rest):
+            if of_method == method:
+                return Endpoint(protocol, name, method, rest, metered)
+            others.append(of_method)
+    return NotForwarded(protocol, rest, tuple(others))

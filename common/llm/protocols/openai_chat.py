@@ -1,0 +1,212 @@
+"""OpenAI chat completions: facts, usage, the usage flag, errors.
+
+Sources: OpenAI API reference, "Chat" (create, streaming) and "Errors".
+
+- `prompt_tokens` includes cached, written, audio and image tokens; `completion_tokens` includes
+  reasoning, audio and rejected prediction tokens.
+- A stream tells its usage only when asked by `stream_options.include_usage`. Where the client did
+  not ask, the gateway asks and takes the answer out again: then, and only then, a stream is re-cut
+  at its events. Compatible providers put usage into a chunk that has choices: such a chunk is never
+  taken out.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from common.llm.facts import (
+    EDIT_LIMIT_BYTES,
+    CallFacts,
+    parse_object,
+    read_cap,
+    read_model,
+)
+from common.llm.json_spans import with_member
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.sse import EventSplitter, event_data
+
+_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
+_UNIT_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("cache_read_tokens", ("prompt_tokens_details", "cached_tokens")),
+    ("cache_write_tokens", ("prompt_tokens_details", "cache_write_tokens")),
+    ("input_audio_tokens", ("prompt_tokens_details", "audio_tokens")),
+    ("input_image_tokens", ("prompt_tokens_details", "image_tokens")),
+    ("output_reasoning_tokens", ("completion_tokens_details", "reasoning_tokens")),
+    ("output_audio_tokens", ("completion_tokens_details", "audio_tokens")),
+)
+
+
+def read_facts(body: bytes) -> CallFacts:
+    parsed = parse_object(body)
+    if parsed is None:
+        return CallFacts(readable=False, size_bytes=len(body))
+    options = parsed.get("stream_options")
+    cap = read_cap(parsed.get("max_completion_tokens"))
+    return CallFacts(
+        readable=True,
+        model=read_model(parsed.get("model")),
+        stream=parsed.get("stream") is True,
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        output_cap=cap if cap is not None else read_cap(parsed.get("max_tokens")),
+        candidates=max(1, read_cap(parsed.get("n")) or 1),
+        size_bytes=len(body),
+    )
+
+
+def ask_for_usage(body: bytes, facts: CallFacts) -> bytes | None:
+    """The body with `stream_options.include_usage` set, or None where it needs or takes no edit."""
+    if not facts.stream or facts.include_usage or len(body) > EDIT_LIMIT_BYTES:
+        return None
+    options = (parse_object(body) or {}).get("stream_options")
+    if options is not None and not isinstance(options, dict):
+        return None  # The provider will refuse it, in its own words.
+    try:
+        return with_member(body, "stream_options", {**(options or {}), "include_usage": True})
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_reply(body: bytes) -> Metered:
+    """Usage of a reply that is one JSON object."""
+    parsed = parse_object(body)
+    if parsed is None:
+        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+    return _metered(parsed, parsed, finish_reason=_finish_reason(parsed), output_bytes=len(body))
+
+
+class StreamTap:
+    """Reads usage out of a stream while its bytes pass.
+
+    With `strip`, what the provider added because the gateway asked is taken out again.
+    """
+
+    def __init__(self, *, strip: bool) -> None:
+        self._strip = strip
+        self._splitter = EventSplitter()
+        self._anomalies: list[str] = []
+        self._usage_chunk: Mapping[str, Any] | None = None
+        self._first_chunk: Mapping[str, Any] | None = None
+        self._output_bytes = 0
+        self._finish_reason: str | None = None
+        self._failed = False
+        self.done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take in bytes of the provider, give out what the client gets of them, now."""
+        events = self._splitter.feed(data)
+        if not self._strip:
+            for event in events:
+                self._look(event)
+            return data
+        return b"".join([kept for event in events if (kept := self._stripped(event))])
+
+    def finish(self) -> bytes:
+        """What is left when the provider has ended its stream."""
+        rest = self._splitter.rest()
+        if not rest:
+            return b""
+        if self._strip:
+            return self._stripped(rest)
+        self._look(rest)
+        return b""
+
+    def result(self) -> Metered:
+        if self._splitter.overflowed:
+            self._anomalies.append("an event above 256 kB was not read")
+        source = self._usage_chunk or self._first_chunk or {}
+        metered = _metered(
+            source,
+            self._first_chunk or source,
+            finish_reason=self._finish_reason,
+            output_bytes=self._output_bytes,
+            anomalies=self._anomalies,
+            failed=self._failed,
+        )
+        return metered
+
+    def _stripped(self, event: bytes) -> bytes:
+        chunk = self._look(event)
+        if chunk is not None and chunk.get("usage") is not None and chunk.get("choices") == []:
+            return b""
+        return _NULL_USAGE.sub(b"", event, count=1) if b'"usage"' in event else event
+
+    def _look(self, event: bytes) -> Mapping[str, Any] | None:
+        """The decoded chunk where it had to be decoded: the first, the last ones, usage, errors."""
+        # All that a model says stands in the choices or behind them.
+        self._output_bytes += len(event) - max(0, event.find(b'"choices"'))
+        with_usage = b'"usage"' in event and not _NULL_USAGE.search(event)
+        with_finish = b'"finish_reason":null' not in event
+        if self._first_chunk is not None and not with_usage and not with_finish:
+            return None
+        data = event_data(event)
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        chunk = parse_object(data) if data else None
+        if chunk is None:
+            return None
+        if self._first_chunk is None and chunk.get("choices"):
+            self._first_chunk = chunk
+        if isinstance(chunk.get("usage"), dict):
+            self._usage_chunk = chunk
+        if isinstance(chunk.get("error"), dict):
+            self._failed = True
+        self._finish_reason = _finish_reason(chunk) or self._finish_reason
+        return chunk
+
+
+def _finish_reason(reply: Mapping[str, Any]) -> str | None:
+    choices = reply.get("choices")
+    if not isinstance(choices, list):
+        return None
+    reasons = [c.get("finish_reason") for c in choices if isinstance(c, dict)]
+    return next((str(reason)[:40] for reason in reasons if reason), None)
+
+
+def _metered(  # noqa: PLR0913 - one private constructor for both forms of a reply
+    reply: Mapping[str, Any],
+    named_in: Mapping[str, Any],
+    *,
+    finish_reason: str | None,
+    output_bytes: int,
+    anomalies: list[str] | None = None,
+    failed: bool = False,
+) -> Metered:
+    anomalies = anomalies if anomalies is not None else []
+    usage = reply.get("usage")
+    units = _units(usage, anomalies) if isinstance(usage, dict) else None
+    tier = reply.get("service_tier") or named_in.get("service_tier")
+    tier = tier if isinstance(tier, str) else None
+    return Metered(
+        lines=(UsageLine(units),) if units is not None else (),
+        final=units is not None,
+        model=read_model(reply.get("model")) or read_model(named_in.get("model")),
+        price_context={"service_tier": tier} if tier else {},
+        service_tier=tier,
+        finish_reason=finish_reason,
+        failed=failed,
+        usage_raw=numbers_only(usage) if isinstance(usage, dict) else None,
+        anomalies=tuple(anomalies),
+        output_bytes=output_bytes,
+    )
+
+
+def _units(usage: Mapping[str, Any], anomalies: list[str]) -> dict[str, int] | None:
+    """The counters by unit, or None where the two that everything rests on cannot be read."""
+    counts = Counts(anomalies)
+    prompt = counts.read(usage, "prompt_tokens")
+    completion = counts.read(usage, "completion_tokens")
+    if prompt is None or completion is None:
+        anomalies.append("usage lacks prompt_tokens or completion_tokens")
+        return None
+    units = {"input_tokens": prompt, "output_tokens": completion}
+    for unit, path in _UNIT_PATHS:
+        count = counts.read(usage, *path)
+        if not count:
+            continue
+        whole = units["input_tokens" if path[0].startswith("prompt") else "output_tokens"]
+        if count > whole:
+            anomalies.append(f"{'.'.join(path)} {count} is more than the whole {whole}")
+            continue
+        units[unit] = count
+    return units

@@ -1,0 +1,167 @@
+"""Settings, read from the environment once and checked before anything starts.
+
+One class per function, composed of what it needs. Every field says what it is, its unit and its
+bounds; `.env.example` is written from here. On a laptop the engines have defaults; on Cloud Run
+(where `K_SERVICE` is set) a missing engine stops the start and is named.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.core.errors import InvalidSettings
+
+
+T = TypeVar("T", bound="Settings")
+
+
+class Settings(BaseSettings):
+    """What every function has."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    k_service: str | None = Field(
+        default=None, description="Set by Cloud Run; its presence means: not a laptop."
+    )
+    data_dir: Path = Field(
+        default=Path(".data"),
+        description="Folder of the local engines' files. Laptop only.",
+    )
+
+    @property
+    def on_cloud_run(self) -> bool:
+        return self.k_service is not None
+
+
+class StateSettings(Settings):
+    state_url: str | None = Field(
+        default=None,
+        pattern=r"^sqlite:///.+",
+        description="Where documents are kept: sqlite:///FILE. Laptop: a file in DATA_DIR.",
+    )
+
+    @model_validator(mode="after")
+    def _named_in_the_cloud(self) -> "StateSettings":
+        return _required(self, "state_url")
+
+
+class BusSettings(Settings):
+    bus_url: str | None = Field(
+        default=None,
+        pattern=r"^local:///.+",
+        description="Where events go: local:///FILE. Laptop: a file in DATA_DIR.",
+    )
+
+    @model_validator(mode="after")
+    def _named_in_the_cloud(self) -> "BusSettings":
+        return _required(self, "bus_url")
+
+
+class WarehouseSettings(Settings):
+    warehouse_url: str | None = Field(
+        default=None,
+        pattern=r"^duckdb:///.+",
+        description="Where facts are asked: duckdb:///FILE. Laptop: a file in DATA_DIR.",
+    )
+
+    @model_validator(mode="after")
+    def _named_in_the_cloud(self) -> "WarehouseSettings":
+        return _required(self, "warehouse_url")
+
+
+class ProxySettings(StateSettings, BusSettings):
+    """Settings of the function `proxy`."""
+
+    openai_api_key: SecretStr | None = Field(
+        default=None,
+        description="OpenAI key for calls that bring only a gateway key (managed keys).",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        description="Anthropic key for calls that bring only a gateway key (managed keys).",
+    )
+    fingerprint_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret that makes fingerprints of provider keys, users and sessions. "
+        "Laptop: made once, in DATA_DIR.",
+    )
+    simulated_provider_url: str | None = Field(
+        default=None,
+        pattern=r"^http://(127\.0\.0\.1|localhost)(:\d+)?(/.*)?$",
+        description="Simulated provider on this machine; the provider key `sim` reaches it. "
+        "Set by scripts/dev; refused on Cloud Run.",
+    )
+    key_max_stale_s: float = Field(
+        default=30, ge=1, le=300, description="Seconds within which every revocation is obeyed."
+    )
+    first_byte_timeout_s: float = Field(
+        default=300, gt=0, le=3600, description="Seconds a provider has to begin its reply."
+    )
+    idle_timeout_s: float = Field(
+        default=120, gt=0, le=3600, description="Seconds between two chunks of a reply."
+    )
+    call_timeout_s: float = Field(
+        default=3600, gt=0, le=3600, description="Seconds for a whole call."
+    )
+
+    @model_validator(mode="after")
+    def _complete_in_the_cloud(self) -> "ProxySettings":
+        if self.on_cloud_run and self.simulated_provider_url is not None:
+            raise ValueError("SIMULATED_PROVIDER_URL must not be set on Cloud Run")
+        return _required(self, "fingerprint_key")
+
+
+class ApiSettings(StateSettings, BusSettings, WarehouseSettings):
+    """Settings of the function `api`."""
+
+    api_auth: Literal["iam", "dev"] = Field(
+        default="iam",
+        description="How callers are recognised: iam (the token Cloud Run checked), or dev "
+        "(operator@localhost, from this machine only; refused on Cloud Run).",
+    )
+    console_admins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="E-mail addresses that may use the API, separated by commas."
+    )
+
+    @field_validator("console_admins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _no_dev_in_the_cloud(self) -> "ApiSettings":
+        if self.on_cloud_run and self.api_auth == "dev":
+            raise ValueError("API_AUTH=dev is for a laptop; on Cloud Run leave it unset")
+        return self
+
+
+SETTINGS: dict[str, type[Settings]] = {"proxy": ProxySettings, "api": ApiSettings}
+"""By function."""
+
+
+def read_settings(kind: type[T]) -> T:
+    """The settings of a function.
+
+    Raises:
+        InvalidSettings: names every variable that is missing or wrong.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        # Values are left out: one of them may be a secret in the wrong place.
+        problems = [
+            f"{'.'.join(map(str, each['loc'])).upper() or 'Settings'}: {each['msg']}"
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise InvalidSettings("; ".join(problems)) from None
+
+
+def _required(settings: T, field: str) -> T:
+    if settings.on_cloud_run and getattr(settings, field) is None:
+        raise ValueError(f"{field.upper()} must be set on Cloud Run")
+    return settings

@@ -1,0 +1,39 @@
+"""HTTP: organisations, keys, usage reports and prices as JSON, for scripts and the command line."""
+
+from functools import cache
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from common.api.app import Api, create_api
+from common.api.callers import Authenticator, DevAuthenticator, IamAuthenticator
+from common.runtime.app import app
+from common.runtime.settings import ApiSettings, read_settings
+
+SETTINGS = read_settings(ApiSettings)  # A wrong setting stops the start, naming every error.
+
+
+@functions_framework.aio.http
+async def api(request: Request) -> Response:
+    return await _application().answer(request)
+
+
+@cache
+def _application() -> Api:
+    return create_api(
+        documents=app().documents,
+        bus=app().bus,
+        warehouse=app().warehouse,
+        clock=app().clock,
+        entropy=app().entropy,
+        price_book=app().price_book,
+        authenticate=_authenticator(),
+        version=app().version,
+    )
+
+
+def _authenticator() -> Authenticator:
+    if SETTINGS.api_auth == "dev":
+        return DevAuthenticator(in_cloud=SETTINGS.on_cloud_run)
+    return IamAuthenticator(SETTINGS.console_admins)

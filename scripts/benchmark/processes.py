@@ -1,0 +1,138 @@
+"""Processes that are measured: started on a CPU of their own, read from /proc, ended with their children.
+
+Each gets a session of its own. So whatever it forks is found by the session's number, is counted
+with it and ends with it, and nothing else on the machine is touched.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+READY_S = 60.0
+END_S = 10.0
+_POLL_S = 0.002
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class NotStarted(Exception):
+    """The process ended, or said nothing, before it was ready. The text is what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process and all it started. `address` is `http://HOST:PORT`."""
+
+    pid: int
+    address: str
+    started_s: float
+    """`time.monotonic()` just before the start."""
+
+    def cpu_s(self) -> float:
+        """User and system time of all processes so far, in seconds."""
+        return sum(_cpu_s(fields) for fields in _session(self.pid).values())
+
+    def pss_bytes(self) -> int:
+        """Memory of all processes; what several share counts by its part in each."""
+        return sum(_pss_bytes(pid) for pid in _session(self.pid))
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path],
+    *,
+    ready: str,
+    folder: Path,
+    log: Path,
+    variables: Mapping[str, str],
+    cpu: int | None = None,
+) -> Iterator[Running]:
+    """Run `command` in `folder` with no environment but `variables`, until the block ends.
+
+    `ready` is a regular expression; its first group in what the process writes is the address.
+
+    Raises:
+        NotStarted: it is not ready within READY_S.
+    """
+    with log.open("wb") as output, on_cpu(cpu):
+        started_s = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Running(process.pid, _address(process, log, ready), started_s)
+    finally:
+        _end(process)
+
+
+@contextmanager
+def on_cpu(cpu: int | None) -> Iterator[None]:
+    """Keep this thread, and what it starts meanwhile, on one CPU; None leaves them free."""
+    if cpu is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, ready: str) -> str:
+    give_up = time.monotonic() + READY_S
+    while True:
+        written = log.read_text(errors="replace")
+        found = re.search(ready, written)
+        if found is not None:
+            return found[1]
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise NotStarted(f"{process.args!r} is not ready:\n{written}")
+        time.sleep(_POLL_S)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _session(number: int) -> dict[int, list[str]]:
+    """The living processes of a session, each with the fields of /proc/PID/stat behind the name."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+            if int(fields[3]) == number:
+                found[int(folder.name)] = fields
+    return found
+
+
+def _cpu_s(fields: Sequence[str]) -> float:
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / _TICKS_PER_S
+
+
+def _pss_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

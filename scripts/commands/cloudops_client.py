@@ -1,0 +1,95 @@
+"""The HTTP side of `scripts/cloudops`: requests, pages, and one clear line for every failure."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, NoReturn, Self
+from urllib.parse import urlsplit
+
+import httpx
+import typer
+
+DEFAULT_URL = "http://127.0.0.1:3000"
+_TIMEOUT_S = 60.0
+_DURATION = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def fail(message: str) -> NoReturn:
+    """End with one line on standard error and exit code 1."""
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def moment_text(text: str) -> str:
+    """A time as the API takes it: `text` is a duration before now, a date (UTC) or a time."""
+    duration = _DURATION.fullmatch(text)
+    try:
+        if duration:
+            moment = datetime.now(UTC) - int(duration[1]) * _UNITS[duration[2]]
+        else:
+            moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        fail(f"{text!r} is not a time: write 90m, 1h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+class ApiClient:
+    """Requests to one API. Whatever goes wrong ends the command with one line."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            fail(f"{url!r} is not an address: write http://127.0.0.1:3000 or https://...")
+        self.url = url.rstrip("/")
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        # The proxy variables of a machine are for the internet, not for its own loopback address.
+        self.http = httpx.Client(headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.http.close()
+
+    def get(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._answer("GET", path, params=given)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._answer("POST", path, json=body)
+
+    def pages(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+        """The answers of all pages of a list."""
+        answers = [self.get(path, {**query, "limit": 500})]
+        while answers[-1]["next"] is not None:
+            answers.append(self.get(path, {**query, "limit": 500, "after": answers[-1]["next"]}))
+        return answers
+
+    def rows(self, path: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The rows of all pages, and the last answer."""
+        answers = self.pages(path, query)
+        return [row for answer in answers for row in answer["data"]], answers[-1]
+
+    def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            response = self.http.request(method, f"{self.url}/api/v1/{path}", **request)
+        except httpx.HTTPError as error:
+            fail(f"{self.url} does not answer ({error}). Run scripts/dev, or give --url.")
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            fail(f"{self.url} is not this API: it answered {response.status_code} without JSON.")
+        if response.is_success:
+            return answer
+        field = f" ({answer['field']})" if answer.get("field") else ""
+        detail = answer.get("detail", "no detail")
+        fail(f"{response.status_code} {answer.get('code', 'unknown')}{field}: {detail}")

@@ -1,0 +1,136 @@
+"""`scripts/dev`: every function, the local engines and a simulated LLM provider in one process.
+
+Prints `ready http://127.0.0.1:PORT` when it serves, then keys and commands to paste. Data stay in
+one folder over restarts; several stacks run side by side with a folder and a port each.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+import uvloop
+
+from scripts.local_stack.application import SIMULATED_PATH, LocalStack
+from scripts.local_stack.demo import print_welcome, seed
+from scripts.simulated.server import create_app
+
+DEFAULT_PORT = 3000
+HOST = "127.0.0.1"
+SHUTDOWN_S = 30
+
+
+def main() -> None:
+    arguments = _arguments()
+    data = Path(arguments.data).resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    lock = _own(data)
+    listener = _listen(arguments.port)
+    address = f"http://{HOST}:{listener.getsockname()[1]}"
+    managed = _set_environment(data, address)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(data, address, listener, managed))
+    except KeyboardInterrupt:
+        pass  # Stopped by hand; everything is closed by then.
+    finally:
+        lock.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/dev", description=__doc__)
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=int(os.environ.get("PORT", DEFAULT_PORT)),
+        help=f"port on {HOST}; 0 takes a free one (default: PORT, else {DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--data", default=str(Path(__file__).parents[2] / ".data"), help="folder of all local data"
+    )
+    return parser.parse_args()
+
+
+def _own(data: Path) -> TextIO:
+    """Hold the data folder, so that no second stack writes into it."""
+    lock = (data / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        sys.exit(
+            f"{data} is in use by process {lock.read().strip() or 'unknown'}. Stop that one, or "
+            "give this one a folder of its own: scripts/dev --port 0 --data FOLDER"
+        )
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Head and body leave as two writes: without it, a small answer waits 40 ms for the other side.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        sys.exit(f"Port {port} cannot be used ({error}). Try scripts/dev --port 0 for a free one.")
+    return listener
+
+
+def _set_environment(data: Path, address: str) -> dict[str, bool]:
+    """Settings of the local stack; whether each provider's managed key is a real one."""
+    managed = {}
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        managed[name] = os.environ.setdefault(name, "sim") != "sim"
+    os.environ.setdefault("SIMULATED_PROVIDER_URL", f"{address}{SIMULATED_PATH}")
+    os.environ.update(DATA_DIR=str(data), API_AUTH="dev")
+    return managed
+
+
+class _Server(uvicorn.Server):
+    """Says when it serves, once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+async def _serve(
+    data: Path, address: str, listener: socket.socket, managed: dict[str, bool]
+) -> None:
+    from common.runtime.app import app
+
+    stack = LocalStack(create_app(ledger_file=str(data / "simulated-ledger.sqlite")))
+    config = uvicorn.Config(
+        stack,
+        log_level="warning",
+        access_log=False,  # A query string may hold a key.
+        lifespan="off",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = _Server(config)
+    await app().start_deliveries()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listener]))
+            await server.serving.wait()
+            print(f"ready {address}", flush=True)
+            print_welcome(address, await seed(address, data), managed)
+    finally:
+        await app().aclose()
+
+
+if __name__ == "__main__":
+    main()

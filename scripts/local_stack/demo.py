@@ -1,0 +1,85 @@
+"""A demo organisation, made through the API like any other, and what to paste first.
+
+The texts of the demo keys are kept in the data folder, readable by its owner only, because the
+state holds nothing but their digests and a restart must print the same keys again.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import httpx
+
+ORG = "demo"
+AGENTS = {"search": "assistant", "support": "helpdesk"}
+"""Team and agent."""
+
+KEYS_FILE = "demo-keys.json"
+
+
+async def seed(address: str, data: Path) -> dict[str, str]:
+    """Make what is missing of the demo organisation; its keys by ``<team>/<agent>``."""
+    keys = _kept(data / KEYS_FILE)
+    async with httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=30, trust_env=False) as api:
+        await _create(api, "orgs", {"id": ORG})
+        for team, agent in AGENTS.items():
+            await _create(api, "teams", {"org": ORG, "id": team})
+            await _create(api, "agents", {"org": ORG, "id": agent, "team": team})
+            name = f"{team}/{agent}"
+            if name not in keys:
+                keys[name] = await _key(api, agent)
+                _keep(data / KEYS_FILE, keys)
+    return keys
+
+
+def print_welcome(address: str, keys: dict[str, str], managed: dict[str, bool]) -> None:
+    """What a newcomer does next."""
+    for name, key in keys.items():
+        print(f"gateway key ({name}): {key}")
+    key = next(iter(keys.values()))
+    real = [name for name, is_real in managed.items() if is_real]
+    note = f" but {' and '.join(real)} is real: those calls cost money" if real else ""
+    url = "" if address.endswith(":3000") else f" --url {address}"
+    print(
+        f"""
+Answers come from a simulated provider (provider key: sim){note}. Paste:
+
+  curl -s {address}/openai/v1/chat/completions \\
+    -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
+    -d '{{"model":"gpt-5-mini","messages":[{{"role":"user","content":"Hello"}}]}}'
+  scripts/cloudops{url} spend --by team,model --since 1h
+  scripts/cloudops{url} calls
+
+With an SDK, set base_url to {address}/openai/v1 or {address}/anthropic and use a
+gateway key as API key. Your own provider key: as API key, with x-gateway-key beside it.
+Ctrl+C stops; data stay.""",
+        flush=True,
+    )
+
+
+async def _create(api: httpx.AsyncClient, collection: str, body: dict[str, str]) -> None:
+    answer = await api.post(f"/{collection}", json=body)
+    if answer.status_code != httpx.codes.CONFLICT:
+        answer.raise_for_status()
+
+
+async def _key(api: httpx.AsyncClient, agent: str) -> str:
+    """A new key, or, when only its text was lost, a replacement."""
+    answer = await api.post("/keys", json={"org": ORG, "agent": agent, "name": f"demo-{agent}"})
+    if answer.status_code == httpx.codes.CONFLICT:
+        listed = await api.get("/keys", params={"org": ORG, "agent": agent})
+        usable = [each for each in listed.json()["data"] if each["state"] == "usable"]
+        answer = await api.post(f"/keys/{usable[-1]['key_id']}:rotate", json={"overlap_s": 0})
+    answer.raise_for_status()
+    return str(answer.json()["data"]["secret"])
+
+
+def _kept(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _keep(path: Path, keys: dict[str, str]) -> None:
+    temporary = path.with_suffix(".new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(keys, file)
+    temporary.replace(path)

@@ -1,0 +1,129 @@
+"""A live API on an ephemeral port, with real engines, and the command line that talks to it."""
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from typer.testing import CliRunner, Result
+
+from common.adapters.duckdb_warehouse import DuckdbWarehouse
+from common.adapters.sqlite_documents import SqliteDocuments
+from common.adapters.system_clock import SystemClock
+from common.api.app import create_api
+from common.api.callers import DevAuthenticator
+from common.core.events import UsageEvent
+from common.llm.price_book import bundled_book
+from scripts.commands.cloudops import app
+from tests.api.conftest import KeepingBus, a_call
+
+DEADLINE_S = 20
+
+
+class ServingClock(SystemClock):
+    """The system's clock, moved by as much as a test wants."""
+
+    def __init__(self) -> None:
+        self.moved = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.moved
+
+
+@dataclass(slots=True)
+class Installation:
+    """A running API. `record` writes calls into its warehouse."""
+
+    url: str
+    clock: ServingClock
+    record: Callable[..., None]
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    documents = SqliteDocuments(tmp_path / "state.sqlite")
+    warehouse = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
+    clock = ServingClock()
+    api = create_api(
+        documents=documents,
+        bus=KeepingBus(),
+        warehouse=warehouse,
+        clock=clock,
+        entropy=os.urandom,
+        price_book=bundled_book(),
+        authenticate=DevAuthenticator(in_cloud=False),
+        version="0.1.0",
+    )
+
+    async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/gateway/v1/health":
+            await JSONResponse({"status": "ok"})(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(stack, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        await server.serve(sockets=[listener])
+        await documents.aclose()
+        await warehouse.aclose()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+
+    def record(*calls: UsageEvent) -> None:
+        rows = [
+            {**json.loads(call.payload()), "message_id": call.id, "publish_time": call.event_time}
+            for call in calls
+        ]
+        writing = asyncio.run_coroutine_threadsafe(warehouse.append("usage_raw", rows), loop)
+        writing.result(DEADLINE_S)
+
+    thread.start()
+    yield Installation(f"http://127.0.0.1:{listener.getsockname()[1]}", clock, record)
+    server.should_exit = True
+    thread.join(DEADLINE_S)
+    loop.close()
+    listener.close()
+
+
+Cloudops = Callable[..., Result]
+
+
+@pytest.fixture
+def cloudops(installation: Installation) -> Cloudops:
+    """Run a command against the installation."""
+
+    def cloudops(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--url", installation.url, *arguments])
+
+    return cloudops
+
+
+@pytest.fixture
+def acme(cloudops: Cloudops) -> None:
+    """Organisation acme with team search and its agent crawler."""
+    for command in (
+        ["orgs", "create", "acme", "--name", "Acme"],
+        ["teams", "create", "search", "--org", "acme"],
+        ["agents", "create", "crawler", "--org", "acme", "--team", "search", "--tag", "env=prod"],
+    ):
+        assert cloudops(*command).exit_code == 0
+
+
+def a_recent_call(number: int, **fields: Any) -> UsageEvent:
+    """A call a minute ago."""
+    return a_call(number, event_time=datetime.now(UTC) - timedelta(minutes=1), **fields)

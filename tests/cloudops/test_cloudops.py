@@ -1,0 +1,174 @@
+"""The operators' command line, against a live API."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from scripts.commands.cloudops import app
+from tests.cloudops.conftest import Cloudops, Installation, a_recent_call
+
+ROOT = Path(__file__).parents[2]
+KEY = re.compile(r"ocg_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}")
+
+
+def test_lists_what_it_creates(cloudops: Cloudops, acme: None) -> None:
+    assert cloudops("projects", "create", "q4", "--org", "acme").output == (
+        "Project acme:q4 is created.\n"
+    )
+    assert cloudops("agents", "list").output.splitlines() == [
+        "org   id       team    name     tags",
+        "acme  crawler  search  crawler  env=prod",
+        "1 agent.",
+    ]
+
+
+def test_prints_a_new_key_once_and_its_life(cloudops: Cloudops, acme: None) -> None:
+    created = cloudops("keys", "create", "ci", "--org", "acme", "--agent", "crawler")
+    [first] = re.findall(r"Key ([0-9a-f]{12})", created.output)
+    rotated = cloudops("keys", "rotate", first, "--overlap-s", "60")
+    [second] = re.findall(r"Key ([0-9a-f]{12})", rotated.output)
+    revoked = cloudops("keys", "revoke", second)
+    listed = cloudops("keys", "list", "--org", "acme").output
+
+    assert len(KEY.findall(created.output)) == len(KEY.findall(rotated.output)) == 1
+    assert revoked.output == f"Key {second} (ci) is revoked.\n"
+    assert re.search(rf"{first} +ci +usable", listed)
+    assert re.search(rf"{second} +ci +revoked", listed)
+    assert KEY.search(listed) is None
+
+
+def test_prints_exact_spend_and_what_is_not_exact(
+    cloudops: Cloudops, installation: Installation
+) -> None:
+    installation.record(
+        a_recent_call(1, cost_nanos=1, priced_nanos=1),
+        a_recent_call(2, team="ops", simulated=True, cost_source="estimated"),
+        a_recent_call(3, team="ops", cost_nanos=None, cost_reason="unknown_model", priced_nanos=0),
+        a_recent_call(4, team=None, cost_nanos=None, cost_reason="usage_missing", priced_nanos=0),
+    )
+
+    answer = cloudops("spend", "--by", "team,model", "--since", "1h")
+
+    assert answer.output.splitlines() == [
+        "team    model  calls  ok  input_tokens  output_tokens                 cost_usd",
+        "ops     gpt-x      2   2           200             20              0.004200000",
+        "search  gpt-x      1   1           100             10              0.000000001",
+        "-       gpt-x      1   1           100             10  unknown (usage_missing)",
+        "-" * 78,
+        "total              4   4           400             40              0.004200001",
+        "1 calls estimated: $0.004200000",
+        "2 calls unpriced: unknown_model 1, usage_missing 1",
+        "1 calls simulated: $0.004200000, no real money",
+    ]
+
+
+def test_prints_answers_as_they_come(cloudops: Cloudops, installation: Installation) -> None:
+    installation.record(a_recent_call(1))
+
+    [answer] = json.loads(cloudops("--json", "spend", "--by", "team").output)
+
+    assert answer["total"]["cost"] == "0.004200000"
+
+
+def test_lists_failed_calls_of_every_kind(cloudops: Cloudops, installation: Installation) -> None:
+    installation.record(
+        a_recent_call(1),
+        a_recent_call(2, outcome="client_error", status=401, error_code="invalid_gateway_key"),
+        a_recent_call(3, outcome="upstream_error", status=502),
+    )
+
+    lines = cloudops("calls", "--errors").output.splitlines()[1:]
+
+    assert sorted(re.findall(r"\b(?:401|502)\b", "\n".join(lines))) == ["401", "502"]
+    assert len(lines) == 2
+
+
+def test_prints_prices(cloudops: Cloudops) -> None:
+    answer = cloudops("prices", "gpt-4o-mini", "--provider", "openai")
+
+    assert re.search(r"openai +gpt-4o-mini +input_tokens +1,000,000 +0\.15", answer.output)
+
+
+def test_ends_with_1_for_a_model_without_a_price(cloudops: Cloudops) -> None:
+    assert cloudops("prices", "no-such-model").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["teams", "create", "x", "--org", "nowhere"], "422 invalid_input (org): there is no org"),
+        (["orgs", "create", "Bad"], "422 invalid_input (id)"),
+        (["keys", "revoke", "0123456789ab"], "404 not_found"),
+        (["spend", "--since", "yesterday"], "is not a time"),
+        (["spend", "--by", "colour"], "422 invalid_input (group)"),
+        (["agents", "create", "x", "--org", "a", "--team", "b", "--tag", "y"], "is not NAME=VALUE"),
+    ],
+)
+def test_says_what_is_wrong_in_one_line(
+    cloudops: Cloudops, arguments: list[str], said: str
+) -> None:
+    answer = cloudops(*arguments)
+
+    assert answer.exit_code == 1
+    assert said in answer.output
+    assert len(answer.output.splitlines()) == 1
+
+
+def test_finds_nothing_wrong_with_a_sound_installation(cloudops: Cloudops) -> None:
+    answer = cloudops("doctor")
+
+    assert (answer.exit_code, answer.output) == (0, "Nothing is wrong.\n")
+
+
+def test_finds_a_clock_that_is_wrong(cloudops: Cloudops, installation: Installation) -> None:
+    installation.clock.moved = timedelta(seconds=30)
+
+    answer = cloudops("doctor")
+
+    assert answer.exit_code == 1
+    assert re.match(r"the clocks differ by (29|30) s\n    fix: ", answer.output)
+
+
+@pytest.fixture
+def closed_url() -> str:
+    """An address of this machine where nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_finds_a_proxy_that_does_not_answer(cloudops: Cloudops, closed_url: str) -> None:
+    answer = cloudops("doctor", "--proxy", closed_url)
+
+    assert answer.exit_code == 1
+    assert answer.output.startswith(f"{closed_url}: the proxy does not answer\n    fix: ")
+
+
+def test_finds_an_api_that_does_not_answer(closed_url: str) -> None:
+    answer = CliRunner().invoke(app, ["--url", closed_url, "doctor"])
+
+    assert answer.exit_code == 1
+    assert f"{closed_url}: the API does not answer" in answer.output
+
+
+def test_says_to_start_the_server_when_there_is_none(closed_url: str) -> None:
+    command = [sys.executable, "-m", "scripts.commands.cloudops", "orgs", "list"]
+    environment = {**os.environ, "CLOUDOPS_URL": closed_url}
+
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert f"{closed_url} does not answer" in ended.stderr
+    assert "scripts/dev" in ended.stderr
+    assert "Traceback" not in ended.stderr

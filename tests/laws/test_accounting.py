@@ -1,0 +1,152 @@
+"""Every call is accounted once, to the nano-dollar, whatever happens to it on the way."""
+
+import asyncio
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.laws.disorderly_stack import PUBLISHED
+from tests.laws.traffic import Planned, Traffic, plan
+from tests.local_stack.process import Simulator, Stack
+
+CALLS = 10_000
+SEED = 20261122
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[Simulator]:
+    with Simulator(tmp_path) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_events_rows_and_the_providers_bill_agree_to_the_nano_dollar(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    """10,000 mixed calls, 5 % faults, 5 % hang-ups, deliveries repeated and shuffled, a restart."""
+    data, calls = tmp_path / "data", plan(CALLS, SEED)
+
+    traffic = asyncio.run(_through_a_restart(data, simulator, calls))
+
+    with Stack(data, module="tests.laws.disorderly_stack", env=_env(simulator)) as stack:
+        rows, total = _rows_and_total(stack, CALLS)
+        stack.stop()
+    billed = _billed(simulator)
+    published = _published(data / PUBLISHED)
+
+    numbers = [int(row["tags"]["call"]) for row in rows]
+    assert len(numbers) == len(set(numbers)), "a call has two rows"
+    assert set(range(CALLS)) - set(numbers) <= traffic.done.broken, "a call has no row"
+
+    assert {r["id"]: r["cost_nanos"] for r in rows} == {
+        e["id"]: e["cost_nanos"] for e in published.values()
+    }
+    assert total["cost_nanos"] == sum(row["cost_nanos"] for row in rows)
+    assert total["calls"] == len(rows)
+
+    exact = [row for row in rows if row["cost_source"] != "estimated"]
+    wrong = [
+        (row["tags"]["call"], row["cost_nanos"], billed[int(row["tags"]["call"])])
+        for row in exact
+        if row["cost_nanos"] != billed[int(row["tags"]["call"])]
+    ]
+    assert wrong == []
+
+    estimated = [row for row in rows if row["cost_source"] == "estimated"]
+    undisturbed = [
+        row["tags"]["call"]
+        for row in estimated
+        if not calls[int(row["tags"]["call"])].disturbed
+        and int(row["tags"]["call"]) not in traffic.done.broken
+    ]
+    assert undisturbed == []
+    too_low = [
+        row["tags"]["call"]
+        for row in estimated
+        if row["cost_nanos"] < billed[int(row["tags"]["call"])]
+    ]
+    assert too_low == []
+    assert total["estimated_calls"] == len(estimated)
+    assert len(estimated) > CALLS * 0.02, "too little was disturbed to show anything"
+
+
+async def _through_a_restart(data: Path, simulator: Simulator, calls: list[Planned]) -> Traffic:
+    """Make all calls; half way the stack is told to end, and started again on the same port."""
+    middle = len(calls) // 2
+    stack = await asyncio.to_thread(_start, data, simulator, 0)
+    key = await _tagged_key(stack)
+    traffic = Traffic(stack.address, key)
+    port = int(stack.address.rpartition(":")[2])
+    try:
+        await traffic.run(calls[: middle - 500])
+        around = asyncio.create_task(traffic.run(calls[middle - 500 : middle + 500]))
+        while not traffic.done.answered & set(range(middle - 250, middle)):
+            await asyncio.wait({around}, timeout=0.01)
+        traffic.pause()
+        await asyncio.to_thread(stack.stop)
+        stack = await asyncio.to_thread(_start, data, simulator, port)
+        traffic.resume()
+        await around
+        await traffic.run(calls[middle + 500 :])
+    finally:
+        await asyncio.to_thread(stack.stop)
+    return traffic
+
+
+def _start(data: Path, simulator: Simulator, port: int) -> Stack:
+    return Stack(data, port=port, module="tests.laws.disorderly_stack", env=_env(simulator))
+
+
+def _env(simulator: Simulator) -> dict[str, str]:
+    return {"SIMULATED_PROVIDER_URL": simulator.address, "IDLE_TIMEOUT_S": "30"}
+
+
+async def _tagged_key(stack: Stack) -> str:
+    """A key whose callers may set the tag `call`."""
+    body = {"org": "demo", "agent": "assistant", "name": "law", "policy": {"tags": ["call"]}}
+    async with httpx.AsyncClient(base_url=stack.address) as api:
+        answer = (await api.post("/api/v1/keys", json=body)).raise_for_status()
+    return str(answer.json()["data"]["secret"])
+
+
+def _rows_and_total(stack: Stack, at_most: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every row of the API's call list, and its total for the same filter."""
+    rows: list[dict[str, Any]] = []
+    asked: dict[str, Any] = {"since": "2026-01-01T00:00:00Z", "limit": 500}
+    with httpx.Client(base_url=f"{stack.address}/api/v1", timeout=60) as api:
+        while True:
+            page = api.get("/usage/calls", params=asked).raise_for_status().json()
+            rows += page["data"]
+            if page["next"] is None:
+                break
+            assert len(rows) <= at_most + 500
+            asked["after"] = page["next"]
+        summary = api.get("/usage/summary", params={"since": asked["since"]})
+    return rows, summary.raise_for_status().json()["total"]
+
+
+def _billed(simulator: Simulator) -> dict[int, int]:
+    """Nano-USD that the provider billed, by call."""
+    billed: dict[int, int] = defaultdict(int)
+    after = 0
+    with httpx.Client(base_url=simulator.address, timeout=60) as provider:
+        while True:
+            asked = {"after": after}
+            rows = provider.get("/simulated/ledger", params=asked).raise_for_status().json()["rows"]
+            if not rows:
+                return billed
+            for row in rows:
+                billed[int(row["tag"])] += row["billed_nanos"]
+            after = rows[-1]["seq"]
+
+
+def _published(notes: Path) -> dict[str, dict[str, Any]]:
+    """Events by id, as they were handed to the bus."""
+    events = [json.loads(base64.b64decode(line)) for line in notes.read_text().splitlines()]
+    return {event["id"]: event for event in events}

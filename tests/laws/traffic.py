@@ -1,0 +1,134 @@
+"""Mixed calls at a gateway: both protocols, streams, faults and callers who hang up."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+OPENAI_MODELS = ("gpt-4o-mini", "gpt-4.1", "gpt-4.1-nano", "gpt-4o")
+ANTHROPIC_MODELS = ("claude-sonnet-5", "claude-haiku-5-5", "claude-opus-4-6")
+FAULTS = (
+    *("status-400", "status-429", "status-500", "status-503"),
+    *("garbage", "reset", "cut", "no-usage", "error-event"),
+)
+FAULT_SHARE = 0.05
+HANG_UP_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One call to make. `hang_up_after` is a number of chunks."""
+
+    number: int
+    path: str
+    body: dict[str, Any]
+    fault: str | None
+    hang_up_after: int | None
+
+    @property
+    def disturbed(self) -> bool:
+        return self.fault is not None or self.hang_up_after is not None
+
+
+@dataclass(slots=True)
+class Done:
+    """What the caller saw of each call, by its number."""
+
+    answered: set[int] = field(default_factory=set)
+    hung_up: set[int] = field(default_factory=set)
+    broken: set[int] = field(default_factory=set)
+
+
+def plan(count: int, seed: int) -> list[Planned]:
+    draw = random.Random(seed)
+    return [_planned(number, draw) for number in range(count)]
+
+
+def _planned(number: int, draw: random.Random) -> Planned:
+    stream = draw.random() < 0.6
+    text = " ".join(draw.choice(("ledger", "Zürich", "日本", "cost", "why")) for _ in range(9))
+    messages = [{"role": "user", "content": f"{number} {text}"}]
+    if draw.random() < 0.5:
+        path = "/openai/v1/chat/completions"
+        body = {"model": draw.choice(OPENAI_MODELS), "messages": messages, "stream": stream}
+        if stream and draw.random() < 0.5:
+            body["stream_options"] = {"include_usage": True}
+    else:
+        path = "/anthropic/v1/messages"
+        model = draw.choice(ANTHROPIC_MODELS)
+        body = {"model": model, "max_tokens": 300, "messages": messages, "stream": stream}
+    disturbance = draw.random()
+    fault = draw.choice(FAULTS) if disturbance < FAULT_SHARE else None
+    hangs_up = FAULT_SHARE <= disturbance < FAULT_SHARE + HANG_UP_SHARE
+    return Planned(number, path, body, fault, draw.randrange(12) if hangs_up else None)
+
+
+class Traffic:
+    """Makes planned calls, so many at a time, and waits where the gateway is being restarted."""
+
+    def __init__(self, address: str, key: str, concurrency: int = 32) -> None:
+        self._address = address
+        self._headers = {"x-gateway-key": key, "anthropic-version": "2023-06-01"}
+        self._slots = asyncio.Semaphore(concurrency)
+        self._serving = asyncio.Event()
+        self._serving.set()
+        self.done = Done()
+
+    def pause(self) -> None:
+        """The gateway is about to stop: calls that fail from now on are made again later."""
+        self._serving.clear()
+
+    def resume(self) -> None:
+        self._serving.set()
+
+    async def run(self, calls: list[Planned]) -> None:
+        connector = aiohttp.TCPConnector(limit=0, force_close=False)
+        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as tasks:
+            for call in calls:
+                await self._slots.acquire()
+                tasks.create_task(self._make(session, call))
+
+    async def _make(self, session: aiohttp.ClientSession, call: Planned) -> None:
+        try:
+            while not await self._tried(session, call):
+                await self._serving.wait()
+        finally:
+            self._slots.release()
+
+    async def _tried(self, session: aiohttp.ClientSession, call: Planned) -> bool:
+        """Whether the call reached the gateway; a refused connection did not."""
+        try:
+            async with session.post(
+                self._address + call.path, json=call.body, headers=self._headers_of(call)
+            ) as answer:
+                await self._read(answer, call)
+        except aiohttp.ClientConnectorError:
+            return False
+        except aiohttp.ClientError:
+            self.done.broken.add(call.number)
+        return True
+
+    async def _read(self, answer: aiohttp.ClientResponse, call: Planned) -> None:
+        chunks = 0
+        async for _ in answer.content.iter_any():
+            chunks += 1
+            if call.hang_up_after is not None and chunks > call.hang_up_after:
+                self.done.hung_up.add(call.number)
+                answer.close()
+                return
+        self.done.answered.add(call.number)
+
+    def _headers_of(self, call: Planned) -> Mapping[str, str]:
+        scheme = "authorization" if call.path.startswith("/openai") else "x-api-key"
+        headers = {
+            **self._headers,
+            scheme: "Bearer sim" if scheme == "authorization" else "sim",
+            "x-gateway-tags": f"call={call.number}",
+            "x-simulated-tag": str(call.number),
+        }
+        if call.fault is not None:
+            headers["x-simulated-fault"] = call.fault
+        return headers

@@ -1,0 +1,114 @@
+"""Recorded provider replies as the bytes a gateway would see."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from common.llm.costs import Cost, cost_of
+from common.llm.facts import CallFacts
+from common.llm.metered import Metered
+from common.llm.paths import ProtocolName
+from common.llm.price_book import bundled_book
+from common.llm.protocol import PROTOCOLS, UsageTap, WireProtocol
+
+RECEIVED_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""Selects the dated prices of the list."""
+
+STREAMS = (
+    "openai-chat-stream-usage-empty-choices",
+    "openai-chat-stream-no-usage-tools",
+    "azure-chat-stream-no-usage",
+    "openrouter-chat-stream-usage-empty-choices",
+    "openrouter-chat-stream-usage-with-choices",
+    "openrouter-chat-stream-error",
+    "groq-chat-stream-usage-with-choices",
+    "groq-chat-stream-x-groq-usage",
+    "mistral-chat-stream-usage-with-choices",
+    "deepseek-chat-stream-usage-with-choices",
+    "anthropic-stream-delta-without-input",
+    "anthropic-stream-delta-changed-input",
+    "anthropic-stream-web-search",
+    "anthropic-stream-compaction",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One exchange: the request's body, and the reply's."""
+
+    name: str
+    request: bytes
+    reply: bytes
+    streamed: bool
+
+    @property
+    def protocol(self) -> WireProtocol:
+        name: ProtocolName = "anthropic" if self.name.startswith("anthropic") else "openai"
+        return PROTOCOLS[name]
+
+    @property
+    def facts(self) -> CallFacts:
+        return self.protocol.read_facts(self.request)
+
+    def metered(self) -> Metered:
+        if not self.streamed:
+            return self.protocol.read_reply(self.reply)
+        return metered_in(self.tap(), [self.reply])
+
+    def tap(self, *, strip: bool = False) -> UsageTap:
+        return self.protocol.stream_tap(strip)
+
+    def cost(self, metered: Metered) -> Cost:
+        return cost_of(
+            metered,
+            self.facts,
+            book=bundled_book(),
+            provider=self.protocol.provider,
+            at=RECEIVED_AT,
+        )
+
+
+def read_recording(folder: Path, name: str) -> Recording:
+    raw = json.loads((folder / f"{name}.json").read_text())
+    reply = raw["response"]
+    streamed = "body_text" in reply
+    text = reply["body_text"] if streamed else json.dumps(reply["body"])
+    return Recording(name, json.dumps(raw["request"]["body"]).encode(), text.encode(), streamed)
+
+
+def metered_in(tap: UsageTap, pieces: list[bytes]) -> Metered:
+    for piece in pieces:
+        tap.feed(piece)
+    tap.finish()
+    return tap.result()
+
+
+def passed_by(tap: UsageTap, pieces: list[bytes]) -> bytes:
+    return b"".join([*(tap.feed(piece) for piece in pieces), tap.finish()])
+
+
+def visible_bytes(stream: bytes) -> int:
+    """The bytes of all text, reasoning and tool arguments that a stream shows."""
+    return sum(len(text.encode()) for text in _visible(stream))
+
+
+def _visible(stream: bytes) -> Iterator[str]:
+    for line in stream.split(b"\n"):
+        if not line.startswith(b"data: {"):
+            continue
+        chunk = json.loads(line[6:])
+        for choice in chunk.get("choices", ()):
+            yield from _texts(choice.get("delta", {}))
+        if chunk.get("type") == "content_block_delta":
+            yield from _texts(chunk["delta"])
+
+
+def _texts(delta: dict[str, Any]) -> Iterator[str]:
+    for name in ("content", "reasoning", "text", "thinking", "partial_json"):
+        if isinstance(text := delta.get(name), str):
+            yield text
+    for call in delta.get("tool_calls") or ():
+        yield call.get("function", {}).get("arguments") or ""

@@ -1,0 +1,228 @@
+"""A book that compiles is exact and unambiguous; anything else is refused by name."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from genai_prices import data_units, types
+
+from common.core.errors import InvalidInput
+from common.llm.compile_book import compile_book
+from common.llm.price_book import PriceBook
+
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MILLION = {"input_tokens": 1_000_000}
+
+
+def model(
+    prices: types.ModelPrice | list[types.ConditionalPrice] | None = None,
+    *,
+    variants: list[types.PriceVariant] | None = None,
+    match: types.MatchLogic | None = None,
+    name: str = "one",
+) -> types.ModelInfo:
+    return types.ModelInfo(
+        id=name,
+        match=match or types.ClauseEquals(name),
+        prices=types.ModelPrice(input_mtok=Decimal(2)) if prices is None else prices,
+        price_variants=variants,
+    )
+
+
+def compiled(
+    *models: types.ModelInfo, overlay: Mapping[str, Any] | None = None, **provider: Any
+) -> PriceBook:
+    lab = types.Provider(id="lab", name="Lab", api_pattern="", models=list(models), **provider)
+    return PriceBook.load(compile_book([lab], data_units.unit_data, overlay or {}, {}))
+
+
+def nanos(book: PriceBook, at: datetime = AT, **context: str) -> int | None:
+    return book.price([(book.card("lab", "one"), MILLION)], at, context).nanos
+
+
+def test_it_keeps_rates_of_eighteen_decimals() -> None:
+    rate = Decimal("0.123456789012345678")
+    book = compiled(model(types.ModelPrice(input_mtok=rate)))
+    card = book.card("lab", "one")
+    assert card is not None
+    assert card.rates(AT, {})[0].usd == "0.123456789012345678"
+    assert nanos(book) == 123_456_789
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        ("0.1234567890123456789", r"lab/one input_tokens costs 0\.1234567890123456789, .*10\^-18"),
+        ("-1", "lab/one input_tokens has the price -1"),
+        ("NaN", "lab/one input_tokens has the price NaN"),
+    ],
+)
+def test_it_refuses_a_rate_it_cannot_keep_exactly(rate: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        compiled(model(types.ModelPrice(input_mtok=Decimal(rate))))
+    tiers = types.TieredPrices(Decimal(1), [types.Tier(10, Decimal(rate))])
+    with pytest.raises(InvalidInput, match=message):
+        compiled(model(types.ModelPrice(input_mtok=tiers)))
+
+
+def test_it_takes_the_last_valid_price_else_the_first() -> None:
+    dated = [
+        types.ConditionalPrice(
+            types.StartDateConstraint(date(2026, 1, day)),
+            prices=types.ModelPrice(input_mtok=Decimal(day)),
+        )
+        for day in (10, 30, 20)
+    ]
+    book = compiled(model(dated))
+    months = [datetime(2026, 1, day, tzinfo=UTC) for day in (9, 10, 29, 31)]
+    assert [nanos(book, at) for at in months] == [10**10, 10**10, 2 * 10**10, 2 * 10**10]
+
+
+def test_it_reads_hours_of_other_zones_over_midnight() -> None:
+    east = timezone(timedelta(hours=8))
+    night = types.TimeOfDateConstraint(time(6, tzinfo=east), time(10, tzinfo=east))
+    prices = [
+        types.ConditionalPrice(prices=types.ModelPrice(input_mtok=Decimal(2))),
+        types.ConditionalPrice(night, prices=types.ModelPrice(input_mtok=Decimal(1))),
+    ]
+    book = compiled(model(prices))
+    hours = {hour: nanos(book, AT.replace(hour=hour)) for hour in (21, 22, 23, 1, 2, 12)}
+    cheap, dear = 10**9, 2 * 10**9
+    assert hours == {21: dear, 22: cheap, 23: cheap, 1: cheap, 2: dear, 12: dear}
+
+
+def test_it_takes_each_rate_from_the_first_variant_that_matches() -> None:
+    variants = [
+        types.PriceVariant({"tier": "x"}, types.ModelPrice(input_mtok=Decimal(3))),
+        types.PriceVariant(
+            {"batch": "y"}, types.ModelPrice(input_mtok=Decimal(4), output_mtok=Decimal(5))
+        ),
+    ]
+    listed = types.ModelPrice(input_mtok=Decimal(2), output_mtok=Decimal(9))
+    book = compiled(model(listed, variants=variants))
+    card = book.card("lab", "one")
+    assert card is not None
+    both = card.rates(AT, {"batch": "y", "tier": "x"})
+    assert {rate.unit: rate.usd for rate in both} == {"input_tokens": "3", "output_tokens": "5"}
+    assert nanos(book, tier="X") == 2 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("prices", "message"),
+    [
+        (types.ModelPrice(cache_read_mtok=Decimal(1)), "lab/one: Missing ancestor price"),
+        (types.ModelPrice(input_lightyears=Decimal(1)), "lab/one prices the unknown unit"),
+        ([], "lab/one has an empty list of prices"),
+    ],
+)
+def test_it_refuses_prices_that_do_not_add_up(prices: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        compiled(model(prices))
+
+
+def test_it_refuses_variants_that_together_price_what_overlaps() -> None:
+    variants = [
+        types.PriceVariant({"a": "x"}, types.ModelPrice(cache_read_mtok=Decimal(3))),
+        types.PriceVariant({"b": "y"}, types.ModelPrice(input_audio_mtok=Decimal(4))),
+    ]
+    assert compiled(model(variants=variants[:1]))
+    with pytest.raises(InvalidInput, match=r"lab/one: Missing join price"):
+        compiled(model(variants=variants))
+
+
+def test_it_refuses_a_pattern_that_is_none() -> None:
+    with pytest.raises(InvalidInput, match="lab/one matches by a wrong pattern"):
+        compiled(model(match=types.ClauseRegex("(")))
+
+
+def test_it_refuses_a_fallback_to_nobody() -> None:
+    with pytest.raises(InvalidInput, match="lab falls back to unknown nobody"):
+        compiled(model(), fallback_model_providers=["nobody"])
+
+
+def test_it_finds_the_first_model_in_the_order_of_the_file() -> None:
+    models = [
+        model(name="first", match=types.ClauseEquals("twice")),
+        model(name="second", match=types.ClauseEquals("Twice")),
+        model(name="contains", match=types.ClauseContains("zzz")),
+        model(name="pattern", match=types.ClauseStartsWith("AB")),
+        model(name="named", match=types.ClauseOr([types.ClauseEquals("abc")])),
+        model(
+            name="both",
+            match=types.ClauseAnd([types.ClauseEndsWith("d"), types.ClauseRegex("^x[0-9]")]),
+        ),
+    ]
+    book = compiled(*models)
+    found = {
+        name: card and card.model
+        for name in ("abc", "ABzzz", "x1d", "x-d", "bc", "TWICE")
+        for card in [book.card("lab", name)]
+    }
+    assert found == {
+        "abc": "pattern",
+        "ABzzz": "contains",
+        "x1d": "both",
+        "x-d": None,
+        "bc": None,
+        "TWICE": "first",
+    }
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    return {"provider": "lab", "source": "Lab documentation", **fields}
+
+
+FREE = types.ModelPrice()
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"discounts": []}, "discounts"),
+        ({"aliases": [entry(name="two", model="one", why="so")]}, "why"),
+        ({"aliases": [{"provider": "lab", "name": "two", "model": "one"}]}, "source"),
+        ({"prefixes": [entry(provider="nobody", prefix="x/")]}, "unknown provider nobody"),
+        ({"aliases": [entry(name="two", model="three")]}, "lab/two stands for unknown three"),
+        ({"aliases": [entry(name="ONE", model="one")]}, "knows lab/ONE: drop the alias"),
+        ({"free": [entry(models=["one"])]}, "lab/one has prices"),
+        ({"free": [entry(models=["x*"])]}, r"unknown model lab/x\*"),
+        ({"minimums": [entry(models=["one"], units=["hours"], at_least=1)]}, "no such unit: hours"),
+        (
+            {"minimums": [entry(models=["two"], units=["audio_seconds"], at_least=1)]},
+            "unknown model lab/two",
+        ),
+        (
+            {"multipliers": [entry(when={"geo": "us"}, factor="1.1", family="hopes")]},
+            "lab family hopes: no such unit",
+        ),
+        (
+            {
+                "multipliers": [
+                    entry(when={"geo": "us"}, factor="1.0000000000000000001", family="tokens")
+                ]
+            },
+            r"lab/one input_tokens times 1\.0+1 is not exact",
+        ),
+        ({"multipliers": [entry(when={"geo": "us"}, factor="0", family="tokens")]}, "factor"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_it_refuses_an_overlay_that_does_not_fit(overlay: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        compiled(model(), overlay=overlay)
+
+
+def test_it_lays_the_overlay_over_the_list() -> None:
+    overlay = {
+        "multipliers": [entry(when={"geo": "us"}, factor="1.1", family="tokens")],
+        "aliases": [entry(name="Two", model="one")],
+        "prefixes": [entry(prefix="models/")],
+        "free": [entry(models=["gift*"])],
+    }
+    book = compiled(model(), model(FREE, name="gift-1"), overlay=overlay)
+    assert nanos(book, geo="us") == 2_200_000_000
+    assert nanos(book, geo="eu") == 2_000_000_000
+    assert book.card("lab", "tWo") is book.card("lab", "one") is book.card("lab", "models/two")
+    assert book.price([(book.card("lab", "gift-1"), MILLION)], AT, {}).nanos == 0
