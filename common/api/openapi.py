@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from common.api.operations import AnyOperation, NoBody
+from common.api.operations import AnyOperation, Model, NoBody
 from common.api.problems import Problem
 
 PREFIX = "/api/v1"
@@ -15,7 +15,12 @@ _REF = "#/components/schemas/{model}"
 def openapi_document(operations: Sequence[AnyOperation], version: str) -> dict[str, Any]:
     answered: JsonSchemaMode = "serialization"
     asked: JsonSchemaMode = "validation"
-@@    paths: dict[str, dict[str, Any]] = {}
+    answers: list[Model] = [Problem, *(operation.answers for operation in operations)]
+    bodies: list[Model] = [operation.body for operation in operations]
+    models = [(model, answered) for model in dict.fromkeys(answers)]
+    models += [(model, asked) for model in dict.fromkeys(bodies)]
+    refs, schemas = models_json_schema(models, ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         described = {
             "operationId": operation.id,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,8 @@ from common.llm.price_book import PriceBook
 
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
+
+Model: TypeAlias = type[BaseModel]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -120,4 +122,4 @@ class Operation(Generic[Q, B]):
         )
 
 
-AnyOperation = Operation[Any, Any]
+AnyOperation: TypeAlias = Operation[Any, Any]

@@ -72,7 +72,7 @@ def as_invalid_input(error: ValidationError) -> InvalidInput:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = errors[0]
     place = ".".join(str(part) for part in first["loc"]) or None
-    detail = first["msg"]
+    detail = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         detail = "there is no such field here"
     elif first["type"] == "json_invalid":

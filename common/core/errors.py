@@ -1,7 +1,7 @@
 """Every error this project raises on purpose.
 
 - CloudOpsError
-    - InvalidInput (422 invalid_input): a value that somebody wrote is wrong; says which and what is right
+    - InvalidInput (422 invalid_input): a value is wrong; says which, and what is right
     - NotFound (404 not_found)
     - AlreadyExists (409 name_taken)
     - VersionConflict (412 version_conflict): somebody else was faster
@@ -18,7 +18,7 @@ from typing import ClassVar
 
 
 class CloudOpsError(Exception):
-    """An error with a stable snake_case `code`, an HTTP `status` and a text that says what to do."""
+    """An error with a stable snake_case `code`, an HTTP `status` and a text: what to do."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500

@@ -1,7 +1,7 @@
 """The four ports every domain is written over, and what travels through them.
 
 Each has one engine for a laptop and one for the cloud (`common/adapters`), and one contract suite
-(`tests/contracts`) that every engine passes. A domain is handed ports; it never opens anything itself.
+(`tests/contracts`) that every engine passes. A domain is handed ports; it opens nothing itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -143,8 +143,9 @@ class Warehouse(Protocol):
     """Tables of facts, asked in BigQuery SQL (see `common/warehouse` for tables and views)."""
 
     async def query(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[Row]:
-        """Rows of one statement with named parameters (``@name``). NUMERIC comes as Decimal,
-        TIMESTAMP as aware UTC datetime.
+        """Rows of one statement with named parameters (``@name``).
+
+        NUMERIC comes as Decimal, TIMESTAMP as aware UTC datetime.
 
         Raises:
             StoreUnavailable: no answer in time.
@@ -154,6 +155,7 @@ class Warehouse(Protocol):
         """Add rows to a table, all or none. Unknown columns are dropped, missing ones are null.
 
         Raises:
+            InvalidInput: a value does not fit its column; nothing is added.
             StoreUnavailable: no answer in time; the rows may or may not be there.
         """
 

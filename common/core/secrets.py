@@ -4,7 +4,7 @@ import hmac
 
 
 class Secret:
-    """A credential whose `str`, `repr` and format are ``***``; `reveal()` is the only way to its text."""
+    """A credential that reads ``***`` in every text; `reveal()` is the only way to its own."""
 
     __slots__ = ("_text",)
 
@@ -15,7 +15,7 @@ class Secret:
         return self._text
 
     def fingerprint(self, key: bytes) -> str:
-        """12 hexadecimal digits of an HMAC-SHA-256: comparable between calls, useless to a reader."""
+        """12 hex digits of an HMAC-SHA-256: comparable between calls, useless to a reader."""
         return hmac.digest(key, self._text.encode(), "sha256").hex()[:12]
 
     def __repr__(self) -> str:

@@ -66,8 +66,10 @@ class App:
 
     @cached_property
     def local_bus(self) -> "LocalBus":
-        """The bus of a laptop. Every process that publishes knows all subscriptions; the one that
-        calls `start_deliveries` delivers.
+        """The bus of a laptop.
+
+        Every process that publishes knows all subscriptions; the one that calls `start_deliveries`
+        delivers.
         """
         from common.adapters.local_bus import LocalBus
 

@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.core.errors import InvalidSettings
 
-
 T = TypeVar("T", bound="Settings")
 
 

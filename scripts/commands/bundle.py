@@ -1,4 +1,4 @@
-"""`scripts/bundle`: one zip per function, as the cloud builds it, and `manifest.json` that names them.
+"""`scripts/bundle`: one zip per function, as the cloud builds it, and a manifest of them.
 
 A bundle holds the function's `main.py` and `requirements.txt`, all of `common/`, and of
 `pyproject.toml` the name and the version. The same sources give the same bytes on every machine:
@@ -115,7 +115,9 @@ def main(
     names = functions or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        typer.echo(f"No function is named {', '.join(unknown)}. Known: {', '.join(known)}", err=True)
+        typer.echo(
+            f"No function is named {', '.join(unknown)}. Known: {', '.join(known)}", err=True
+        )
         raise typer.Exit(code=2)
     rows = write_bundles(ROOT, names, out)
     for name in names:

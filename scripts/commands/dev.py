@@ -8,14 +8,19 @@ import argparse
 import asyncio
 import fcntl
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 import uvicorn
 import uvloop
 
+from common.core.errors import InvalidSettings
+from common.runtime.app import app
 from scripts.local_stack.application import SIMULATED_PATH, LocalStack
 from scripts.local_stack.demo import print_welcome, seed
 from scripts.simulated.server import create_app
@@ -33,13 +38,8 @@ def main() -> None:
     listener = _listen(arguments.port)
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     managed = _set_environment(data, address)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(data, address, listener, managed))
-    except KeyboardInterrupt:
-        pass  # Stopped by hand; everything is closed by then.
-    finally:
-        lock.close()
+    with lock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(data, address, listener, managed))
 
 
 def _arguments() -> argparse.Namespace:
@@ -96,11 +96,18 @@ def _set_environment(data: Path, address: str) -> dict[str, bool]:
 
 
 class _Server(uvicorn.Server):
-    """Says when it serves, once."""
+    """Says when it serves, and ends on a signal without killing the process before it is closed."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -110,14 +117,17 @@ class _Server(uvicorn.Server):
 async def _serve(
     data: Path, address: str, listener: socket.socket, managed: dict[str, bool]
 ) -> None:
-    from common.runtime.app import app
-
-    stack = LocalStack(create_app(ledger_file=str(data / "simulated-ledger.sqlite")))
+    try:
+        stack = LocalStack(create_app(ledger_file=str(data / "simulated-ledger.sqlite")))
+    except InvalidSettings as error:
+        sys.exit(f"Wrong settings: {error}. See .env.example.")
     config = uvicorn.Config(
         stack,
         log_level="warning",
         access_log=False,  # A query string may hold a key.
         lifespan="off",
+        server_header=False,
+        date_header=False,  # The functions' answers have their own.
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = _Server(config)

@@ -65,17 +65,21 @@ class TestDelivery:
             await bus.publish("usge", a_fact())
 
     async def test_delivers_a_bounded_number_at_a_time(self, connect: Connect) -> None:
-        running: list[int] = [0]
+        running = [0]
         seen: list[int] = []
+        crowded = asyncio.Event()
 
-        async def count(_: object) -> int:
+        async def wait_for_a_crowd(_: object) -> int:
             running[0] += 1
             seen.append(running[0])
+            if running[0] == 3:
+                crowded.set()
+            await crowded.wait()
             await asyncio.sleep(0)
             running[0] -= 1
             return 200
 
-        bus = await connect(Subscription("few", "events", (), count, concurrency=3))
+        bus = await connect(Subscription("few", "events", (), wait_for_a_crowd, concurrency=3))
 
         await asyncio.gather(*(bus.publish("events", a_fact(id=str(n))) for n in range(60)))
         await bus.drain(10)
@@ -262,7 +266,7 @@ class TestFilters:
 
 class TestDisorder:
     async def test_delivers_each_message_at_least_once_in_any_order(self, connect: Connect) -> None:
-        dice = random.Random(7)  # noqa: S311 -- the same disorder every time
+        dice = random.Random(7)
         inbox = Inbox()
 
         def twice_and_shuffled(due: list[Message]) -> list[Message]:

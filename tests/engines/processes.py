@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.contracts.facts import a_fact
 ROOT = Path(__file__).parents[2]
 
 
-async def run(command: str, *arguments: str | Path) -> tuple[int | None, str]:
+async def run(command: str, *arguments: str | Path, zone: str = "UTC") -> tuple[int | None, str]:
     """Exit code and output of a command of this module in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -30,6 +31,7 @@ async def run(command: str, *arguments: str | Path) -> tuple[int | None, str]:
         command,
         *map(str, arguments),
         cwd=ROOT,
+        env={**os.environ, "TZ": zone},
         stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
@@ -83,6 +85,15 @@ async def open_warehouse(path: str) -> None:
         await DuckdbWarehouse(path).query("SELECT 1 AS one")
     except Exception as error:  # noqa: BLE001 -- the test looks at what it is
         print(type(error).__name__, error)  # noqa: T201 -- read by the other process
+
+
+async def print_day(path: str) -> None:
+    """Print the day of an instant that is another day in most time zones."""
+    warehouse = DuckdbWarehouse(path)
+    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    rows = await warehouse.query("SELECT DATE(@late) AS day_", {"late": late})
+    await warehouse.aclose()
+    print(rows[0]["day_"])  # noqa: T201 -- read by the other process
 
 
 if __name__ == "__main__":

@@ -84,6 +84,14 @@ async def test_tells_a_second_process_who_owns_the_file(tmp_path: Path) -> None:
     assert f"the process with id {os.getpid()}:" in told
 
 
+async def test_reckons_in_utc_wherever_the_machine_stands(tmp_path: Path) -> None:
+    _, printed = await processes.run(
+        "print_day", tmp_path / "warehouse.duckdb", zone="Pacific/Auckland"
+    )
+
+    assert printed == "2026-03-01\n"
+
+
 async def test_goes_on_after_a_query_that_took_too_long(tmp_path: Path) -> None:
     warehouse = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
     await warehouse.query("SELECT 1 AS one")

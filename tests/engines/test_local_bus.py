@@ -137,6 +137,28 @@ class TestSchedule:
         ]
         assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
 
+    async def test_delivers_at_once_what_is_published_here(self) -> None:
+        asleep = asyncio.Event()
+
+        async def fall_asleep(_: float) -> None:
+            asleep.set()
+            await asyncio.Event().wait()
+
+        inbox = Inbox()
+        bus = LocalBus(
+            ":memory:",
+            SystemClock(),
+            [Subscription("inbox", "events", (), inbox)],
+            sleep=fall_asleep,
+        )
+        await bus.start()
+        await asyncio.wait_for(asleep.wait(), 10)
+        await bus.publish("events", a_fact(id="e1"))
+        await inbox.holds(1)
+        await bus.aclose()
+
+        assert inbox.ids == ["e1"]
+
     async def test_looks_again_for_what_other_processes_publish(self, tmp_path: Path) -> None:
         inbox = Inbox()
         timetable = Timetable()
@@ -188,7 +210,7 @@ class TestPublishing:
 
 class TestFilters:
     def test_agrees_with_the_filter_language_on_10_000_random_types(self) -> None:
-        dice = random.Random(11)  # noqa: S311 -- the same types every time
+        dice = random.Random(11)
         words = ["a", "b", "ab", "budget", "budgets"]
 
         def name() -> str:

@@ -115,7 +115,7 @@ async def test_writes_what_has_gathered_in_batches(warehouse: DuckdbWarehouse) -
 async def test_shows_each_event_once_through_failures_and_disorder(
     warehouse: DuckdbWarehouse,
 ) -> None:
-    dice = random.Random(3)  # noqa: S311 -- the same disorder every time
+    dice = random.Random(3)
 
     def some_twice_and_shuffled(due: list[Message]) -> list[Message]:
         again = dice.sample(due, len(due) // 3)

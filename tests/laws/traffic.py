@@ -86,7 +86,8 @@ class Traffic:
 
     async def run(self, calls: list[Planned]) -> None:
         connector = aiohttp.TCPConnector(limit=0, force_close=False)
-        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as tasks:
+        session = aiohttp.ClientSession(connector=connector)
+        async with session, asyncio.TaskGroup() as tasks:
             for call in calls:
                 await self._slots.acquire()
                 tasks.create_task(self._make(session, call))

@@ -1,4 +1,4 @@
-"""The local stack and the simulated provider as processes of their own, as a newcomer starts them."""
+"""The local stack and the simulated provider as processes of their own."""
 
 import os
 import re
@@ -10,10 +10,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 60.0
+
+_LOOPBACK_ONLY = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1,localhost"}
+"""A proxy that is not there: no test reaches a real provider."""
 
 _READY = re.compile(r"^ready (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
 _KEY = re.compile(r"^gateway key \(([^)]+)\): (\S+)$", re.MULTILINE)
@@ -37,7 +41,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, *arguments],
             cwd=ROOT,
-            env={**kept, "PYTHONPATH": str(ROOT), **(env or {})},
+            env={**kept, **_LOOPBACK_ONLY, "PYTHONPATH": str(ROOT), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._file,
@@ -82,7 +86,7 @@ class ServerProcess:
         self._file.close()
         return status
 
-    def __enter__(self) -> "ServerProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -96,7 +100,7 @@ class ServerProcess:
 
 
 class Stack(ServerProcess):
-    """`scripts/dev`, on a free port if none is named. `keys` are the demo keys by ``<team>/<agent>``."""
+    """`scripts/dev`, on a free port if none is named, with its demo keys by ``<team>/<agent>``."""
 
     def __init__(
         self,

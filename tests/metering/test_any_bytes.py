@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.llm.json_spans import member_spans, with_member
@@ -61,6 +61,7 @@ SPACES = st.sampled_from(["", " ", "\n", "\t\r\n "])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@settings(deadline=None)
 @given(pieces=PIECES)
 def test_a_tap_takes_any_bytes_and_gives_them_out(
     protocol: WireProtocol, pieces: list[bytes]
@@ -71,6 +72,7 @@ def test_a_tap_takes_any_bytes_and_gives_them_out(
     assert all(count >= 0 for count in tap.result().units.values())
 
 
+@settings(deadline=None)
 @given(pieces=PIECES)
 def test_a_stripping_tap_takes_any_bytes(pieces: list[bytes]) -> None:
     tap = PROTOCOLS["openai"].stream_tap(True)
@@ -79,12 +81,14 @@ def test_a_stripping_tap_takes_any_bytes(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@settings(deadline=None)
 @given(body=st.one_of(st.binary(max_size=60), OBJECTS.map(lambda o: json.dumps(o).encode())))
 def test_a_reply_of_any_bytes_is_read(protocol: WireProtocol, body: bytes) -> None:
     assert protocol.read_reply(body).final is False
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@settings(deadline=None)
 @given(usage=st.dictionaries(USAGE_NAMES, VALUES | st.dictionaries(USAGE_NAMES, VALUES)))
 def test_any_usage_is_read(protocol: WireProtocol, usage: object) -> None:
     metered = protocol.read_reply(json.dumps({"usage": usage}).encode())
@@ -92,7 +96,7 @@ def test_any_usage_is_read(protocol: WireProtocol, usage: object) -> None:
     assert all(count >= 0 for count in metered.units.values())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None)
 @pytest.mark.parametrize("name", STREAMS)
 @given(data=st.data())
 def test_a_recorded_stream_that_is_cut_and_damaged_is_read(
@@ -107,6 +111,7 @@ def test_a_recorded_stream_that_is_cut_and_damaged_is_read(
     assert passed_by(recording.tap(), pieces) == b"".join(pieces)
 
 
+@settings(deadline=None)
 @given(stream=LINES, cuts=st.lists(st.integers(0, 80), max_size=5))
 def test_events_and_the_rest_are_the_input_wherever_it_is_split(
     stream: bytes, cuts: list[int]
@@ -166,6 +171,7 @@ def test_the_data_of_an_event_is_its_data_lines(event: bytes, data: bytes) -> No
     assert event_data(event) == data
 
 
+@settings(deadline=None)
 @given(
     before=OBJECTS,
     name=st.text(max_size=6),
@@ -195,6 +201,7 @@ def test_one_member_changes_and_no_other_byte(
         assert after.startswith(body[: body.rindex(b"}")])
 
 
+@settings(deadline=None)
 @given(members=OBJECTS)
 def test_a_span_holds_the_member_s_value(members: dict[str, object]) -> None:
     body = json.dumps(members, ensure_ascii=False).encode()

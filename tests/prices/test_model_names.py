@@ -101,7 +101,7 @@ def test_it_remembers_a_bounded_number_of_names() -> None:
     book = PriceBook.load(BOOK.read_bytes())
     for number in range(NAMES_REMEMBERED + 500):
         assert book.card("openai", f"nobody-{number}") is None
-    assert book._remembered.cache_info().currsize == NAMES_REMEMBERED  # noqa: SLF001
+    assert book._remembered.cache_info().currsize == NAMES_REMEMBERED  # noqa: SLF001 - how much is remembered shows nowhere else
 
 
 def test_it_answers_with_the_same_card_however_a_model_is_named(book: PriceBook) -> None:

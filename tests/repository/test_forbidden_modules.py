@@ -28,8 +28,8 @@ FORBIDDEN = {
     "api": ("boto3", "genai_prices", "kubernetes", "opentelemetry.sdk", "typer"),
 }
 
-APPLICATION = {"proxy": "gateway", "api": "api"}
-"""What each function takes from the wiring."""
+APPLICATION = {"proxy": "app().gateway", "api": "_application()"}
+"""What makes each function load all that it serves with."""
 
 WATCH = """
 import json, sys, traceback
@@ -73,9 +73,7 @@ def _short(frame: str, root: Path) -> str:
 
 @pytest.mark.parametrize("function", FORBIDDEN)
 def test_imports_none_of_what_the_function_does_not_need(function: str, tmp_path: Path) -> None:
-    code = (
-        f"import functions.{function}.main; functions.{function}.main.app().{APPLICATION[function]}"
-    )
+    code = f"from functions.{function} import main; main.{APPLICATION[function]}"
 
     assert chains(code, FORBIDDEN[function], ROOT, tmp_path) == {}
 

@@ -60,9 +60,7 @@ async def async_clients(stack: Stack) -> AsyncIterator[AsyncClients]:
         base_url=f"{stack.address}/simulated/anthropic", api_key="sim", max_retries=0
     )
     # The other forms: a bare base URL, and the gateway key as a bearer token.
-    gateway = anthropic.AsyncAnthropic(
-        base_url=stack.address, auth_token=stack.key, max_retries=0
-    )
+    gateway = anthropic.AsyncAnthropic(base_url=stack.address, auth_token=stack.key, max_retries=0)
     async with direct, gateway:
         yield direct, gateway
 
@@ -81,13 +79,11 @@ def test_answers_the_same_object(clients: Clients, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_answers_the_same_object_asynchronously(async_clients: AsyncClients, name: str) -> None:
+async def test_answers_the_same_object_as_awaited(async_clients: AsyncClients, name: str) -> None:
     direct, gateway = async_clients
 
     async def call(client: anthropic.AsyncAnthropic) -> Any:
-        return await client.messages.create(
-            messages=HELLO, **{"max_tokens": 400, **CALLS[name]}
-        )
+        return await client.messages.create(messages=HELLO, **{"max_tokens": 400, **CALLS[name]})
 
     assert await outcome_async(call, gateway) == await outcome_async(call, direct)
 

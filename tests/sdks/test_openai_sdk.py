@@ -87,7 +87,7 @@ def test_answers_the_same_object(clients: Clients, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_answers_the_same_object_asynchronously(async_clients: AsyncClients, name: str) -> None:
+async def test_answers_the_same_object_as_awaited(async_clients: AsyncClients, name: str) -> None:
     direct, gateway = async_clients
 
     async def call(client: openai.AsyncOpenAI) -> Any:
@@ -100,12 +100,12 @@ async def test_answers_the_same_object_asynchronously(async_clients: AsyncClient
 @pytest.mark.parametrize("name", CALLS)
 def test_streams_the_same_chunks(clients: Clients, name: str, include_usage: bool | None) -> None:
     direct, gateway = clients
-    options = {} if include_usage is None else {"stream_options": {"include_usage": include_usage}}
+    asked: dict[str, Any] = dict(CALLS[name])
+    if include_usage is not None:
+        asked["stream_options"] = {"include_usage": include_usage}
 
     def call(client: openai.OpenAI) -> Any:
-        stream = client.chat.completions.create(
-            messages=HELLO, stream=True, **options, **CALLS[name]
-        )
+        stream = client.chat.completions.create(messages=HELLO, stream=True, **asked)
         return [comparable(chunk) for chunk in stream]
 
     assert outcome(call, gateway) == outcome(call, direct)

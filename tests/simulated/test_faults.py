@@ -46,9 +46,11 @@ def test_answers_a_status_in_the_vendors_shape_and_bills_nothing(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_bills_garbage_in_full(caller: Caller, vendor: str) -> None:
-    body = {**BODIES[vendor], "stream": False}
-    body.pop("stream_options", None)
+@pytest.mark.parametrize("stream", [True, False])
+def test_bills_garbage_in_full(caller: Caller, vendor: str, *, stream: bool) -> None:
+    body = {**BODIES[vendor], "stream": stream}
+    if not stream:
+        body.pop("stream_options", None)
 
     answer = caller.post(PATHS[vendor], body, fault="garbage", output_tokens="20")
 
@@ -70,16 +72,15 @@ def test_closes_before_any_byte_and_bills_nothing(caller: Caller, vendor: str) -
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_cuts_a_stream_after_so_many_events(caller: Caller, vendor: str) -> None:
-    read = b""
+    read: list[bytes] = []
     headers = caller.headers(PATHS[vendor], fault="cut", fault_after="6")
     with (
         caller.http.stream("POST", PATHS[vendor], json=BODIES[vendor], headers=headers) as answer,
         pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
     ):
-        for part in answer.iter_raw():
-            read += part
+        read.extend(answer.iter_raw())
 
-    assert read.count(b"\n\n") == 6
+    assert b"".join(read).count(b"\n\n") == 6
     row = caller.row()
     assert (row["ending"], row["usage_delivered"], row["streamed"]) == ("cut", False, True)
     # OpenAI: role, then 5 chunks of a token. Anthropic: start, block start, ping, then 1, 4, 4.
@@ -190,12 +191,12 @@ def test_is_slow_to_begin(caller: Caller) -> None:
 
 
 def test_counts_what_is_in_flight(caller: Caller) -> None:
-    health: list[int] = []
     headers = caller.headers(PATHS["openai"], fault="stall", fault_after="1")
     with caller.http.stream(
         "POST", PATHS["openai"], json=BODIES["openai"], headers=headers
     ) as answer:
-        next(answer.iter_raw())
-        health.append(caller.http.get("/simulated/health").json()["in_flight"])
+        parts = answer.iter_raw()
+        next(parts)
+        in_flight = caller.http.get("/simulated/health").json()["in_flight"]
 
-    assert health[0] >= 1
+    assert in_flight >= 1

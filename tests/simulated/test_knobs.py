@@ -98,6 +98,16 @@ def test_fails_at_random_as_often_as_told_and_repeatably(
     assert 8 <= outcomes[0].count(429) <= 30
 
 
+def test_gives_a_request_the_fault_that_it_names(served_app: Callable[[Any], Served]) -> None:
+    served = served_app(create_app(Behaviour(fault="status-429", fault_rate=0)))
+
+    answer = httpx.post(
+        served.url + CHAT, json=chat(), headers={**OPENAI, "x-simulated-fault": "status-503"}
+    )
+
+    assert answer.status_code == 503
+
+
 def test_draws_among_several_faults_when_none_is_named(
     served_app: Callable[[Any], Served],
 ) -> None:

@@ -231,7 +231,7 @@ def test_prices_at_the_time_of_the_request(served_app: Callable[[Any], Served]) 
     after = datetime(2025, 7, 1, tzinfo=UTC)
     billed = []
     for now in (before, after):
-        served = served_app(create_app(now=lambda now=now: now))  # type: ignore[misc]
+        served = served_app(create_app(now=lambda now=now: now))  # type: ignore[misc]  # the default binds now
         httpx.post(
             f"{served.url}/openai/v1/chat/completions",
             json=chat(model="o3"),

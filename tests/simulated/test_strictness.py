@@ -1,9 +1,7 @@
 """The simulated provider refuses what the real APIs refuse, in their shapes and words."""
 
-import json
 from typing import Any, get_type_hints
 
-import httpx
 import pytest
 from anthropic.types import message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
@@ -14,7 +12,7 @@ from openai.types.chat import completion_create_params
 from scripts.simulated import anthropic_requests, openai_requests
 from scripts.simulated.models import SNAPSHOTS, find_model
 from scripts.simulated.refusals import Refusal
-from tests.simulated.conftest import ANTHROPIC, OPENAI, Caller, Served, chat, message
+from tests.simulated.conftest import ANTHROPIC, OPENAI, Caller, chat, message
 
 CHAT = "/openai/v1/chat/completions"
 MESSAGES = "/anthropic/v1/messages"
@@ -97,8 +95,10 @@ USER = {"role": "user", "content": "hi"}
             400,
             "temperature",
             "decimal_above_max_value",
-            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, "
-            "but got 2.5 instead.",
+            (
+                "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, "
+                "but got 2.5 instead."
+            ),
         ),
         ({"temperature": -1}, 400, "temperature", "decimal_below_min_value", "below minimum"),
         ({"top_p": "high"}, 400, "top_p", "invalid_type", "expected a decimal"),
@@ -202,8 +202,10 @@ def test_refuses_as_openai_does(  # noqa: PLR0917 - one row of the table above
         (
             {"messages": [{"role": "user", "content": ""}]},
             400,
-            "messages.0: all messages must have non-empty content except for the optional "
-            "final assistant message",
+            (
+                "messages.0: all messages must have non-empty content except for the optional "
+                "final assistant message"
+            ),
         ),
         (
             {"messages": [{**USER, "name": "x"}]},
@@ -238,8 +240,10 @@ def test_refuses_as_openai_does(  # noqa: PLR0917 - one row of the table above
                 "output_config": {"effort": "xhigh"},
             },
             400,
-            "This model does not support effort level 'xhigh'. "
-            "Supported levels: high, low, max, medium.",
+            (
+                "This model does not support effort level 'xhigh'. "
+                "Supported levels: high, low, max, medium."
+            ),
         ),
         ({"speed": "fast"}, 400, "speed: 'claude-sonnet-4-5' does not support fast mode"),
     ],
@@ -361,11 +365,9 @@ JSON = st.recursive(
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(openai_requests.FIELDS - {"n"})), JSON)
 def test_answers_or_refuses_any_value_of_an_openai_field(
-    served: Served, name: str, value: Any
+    caller: Caller, name: str, value: Any
 ) -> None:
-    answer = httpx.post(
-        served.url + CHAT, content=json.dumps(chat(**{name: value})), headers=OPENAI
-    )
+    answer = caller.openai(chat(**{name: value}))
 
     assert answer.status_code in (200, 400, 404)
 
@@ -373,11 +375,9 @@ def test_answers_or_refuses_any_value_of_an_openai_field(
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(anthropic_requests.FIELDS)), JSON)
 def test_answers_or_refuses_any_value_of_an_anthropic_field(
-    served: Served, name: str, value: Any
+    caller: Caller, name: str, value: Any
 ) -> None:
-    answer = httpx.post(
-        served.url + MESSAGES, content=json.dumps(message(**{name: value})), headers=ANTHROPIC
-    )
+    answer = caller.anthropic(message(**{name: value}))
 
     assert answer.status_code in (200, 400, 404)
 

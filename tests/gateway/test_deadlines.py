@@ -1,0 +1,102 @@
+"""One timer for everything a call waits for."""
+
+import asyncio
+
+import pytest
+
+from common.gateway.deadlines import Deadlines, Wait
+
+TINY_S = 0.02
+
+
+@pytest.mark.parametrize("what", ["body", "first_byte", "next_chunk"])
+async def test_ends_a_wait_for_what_does_not_come(what: Wait) -> None:
+    deadlines = Deadlines(60)
+
+    with pytest.raises(TimeoutError):
+        async with deadlines:
+            deadlines.expect(what, TINY_S)
+            await asyncio.Event().wait()
+
+    assert (deadlines.waiting_for, deadlines.client_gone) == (what, False)
+
+
+async def test_counts_anew_with_each_expectation() -> None:
+    loop = asyncio.get_running_loop()
+    moved = asyncio.Event()
+
+    async with Deadlines(60) as deadlines:
+        deadlines.expect("first_byte", TINY_S)
+        deadlines.expect("next_chunk", 60)
+        # Set behind the first deadline's time, by the same timers that would have ended the wait.
+        loop.call_later(3 * TINY_S, moved.set)
+        await moved.wait()
+
+    assert moved.is_set()
+
+
+async def test_gives_the_client_the_rest_of_the_call() -> None:
+    loop = asyncio.get_running_loop()
+    read = asyncio.Event()
+
+    async with Deadlines(60) as deadlines:
+        deadlines.expect("next_chunk", TINY_S)
+        deadlines.allow_client_time()
+        loop.call_later(3 * TINY_S, read.set)
+        await read.wait()
+
+    assert deadlines.waiting_for == "client"
+
+
+async def test_ends_the_whole_call_whatever_it_waits_for() -> None:
+    with pytest.raises(TimeoutError):
+        async with Deadlines(TINY_S) as deadlines:
+            deadlines.expect("next_chunk", 60)
+            await asyncio.Event().wait()
+
+
+async def test_a_nearer_expectation_counts() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(30), Deadlines(60) as deadlines:
+            deadlines.expect("first_byte", 60)
+            deadlines.expect("next_chunk", TINY_S)
+            await asyncio.Event().wait()
+
+    assert deadlines.waiting_for == "next_chunk"
+
+
+async def test_a_client_that_leaves_ends_the_wait() -> None:
+    deadlines = Deadlines(60)
+
+    with pytest.raises(TimeoutError):
+        async with deadlines:
+            asyncio.get_running_loop().call_soon(deadlines.client_left)
+            await asyncio.Event().wait()
+
+    assert deadlines.client_gone
+
+
+async def test_a_client_that_leaves_afterwards_changes_nothing() -> None:
+    async with Deadlines(60) as deadlines:
+        pass
+
+    deadlines.client_left()
+    await asyncio.sleep(0)
+
+    assert not deadlines.client_gone
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    started = asyncio.Event()
+
+    async def wait() -> None:
+        async with Deadlines(60):
+            started.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await started.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task

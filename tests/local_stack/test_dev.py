@@ -1,0 +1,143 @@
+"""`scripts/dev` as a newcomer uses it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.local_stack.process import ROOT, Stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path / "data") as running:
+        yield running
+
+
+def test_shows_the_exact_cost_of_a_pasted_call(stack: Stack) -> None:
+    environment = {**os.environ, "HOME": str(ROOT)}
+    commands = re.search(r"Paste:\n\n(.*?)\n\nWith", stack.printed, re.DOTALL)
+    assert commands is not None
+    curl, spend, calls = re.split(r"\n  (?=scripts/)", commands[1].strip())
+
+    answered = subprocess.run(
+        ["sh", "-c", curl], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    shown = subprocess.run(
+        ["sh", "-c", spend], cwd=ROOT, env=environment, capture_output=True, check=True, text=True
+    )
+    listed = subprocess.run(
+        ["sh", "-c", calls], cwd=ROOT, env=environment, capture_output=True, check=True, text=True
+    )
+
+    assert b'"object":"chat.completion"' in answered.stdout
+    assert _billed_usd(stack) in shown.stdout
+    assert "simulated" in shown.stdout
+    assert "search" in shown.stdout
+    assert "gpt-5-mini" in listed.stdout
+
+
+def test_keeps_keys_and_spend_over_a_restart(tmp_path: Path) -> None:
+    with Stack(tmp_path / "data") as first:
+        _call(first)
+        before = _spent(first, calls=1)
+        assert first.stop() == 0
+
+    with Stack(tmp_path / "data") as second:
+        assert second.keys == first.keys
+        assert _spent(second, calls=1) == before
+        assert _call(second) == 200
+
+
+def test_loses_no_call_when_it_is_killed(tmp_path: Path) -> None:
+    """An answer that has ended is accounted: its event is on the disk."""
+    with Stack(tmp_path / "data") as first:
+        for _ in range(20):
+            _call(first)
+        first.stop(signal.SIGKILL)
+
+    with Stack(tmp_path / "data") as second:
+        assert _spent(second, calls=20)["calls"] == 20
+
+
+def test_runs_beside_another_in_another_folder(tmp_path: Path) -> None:
+    with Stack(tmp_path / "one") as one, Stack(tmp_path / "two") as two:
+        _call(one)
+
+        assert _spent(one, calls=1)["calls"] == 1
+        assert _spent(two, calls=0)["calls"] == 0
+        assert _call(two, key=one.key) == 401
+
+
+def test_refuses_a_folder_in_use_and_says_what_to_do(stack: Stack, tmp_path: Path) -> None:
+    second = _started("--port", "0", "--data", str(tmp_path / "data"))
+
+    assert second.returncode == 1
+    assert f"in use by process {stack.process.pid}" in second.stderr
+    assert "--data FOLDER" in second.stderr
+
+
+def test_refuses_a_port_in_use_and_says_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = _started("--port", str(taken.getsockname()[1]), "--data", str(tmp_path))
+
+    assert second.returncode == 1
+    assert "--port 0" in second.stderr
+
+
+def test_names_every_wrong_setting_at_once(tmp_path: Path) -> None:
+    wrong = {"IDLE_TIMEOUT_S": "soon", "KEY_MAX_STALE_S": "0"}
+
+    ended = _started("--port", "0", "--data", str(tmp_path), env=wrong)
+
+    assert ended.returncode == 1
+    assert "IDLE_TIMEOUT_S" in ended.stderr
+    assert "KEY_MAX_STALE_S" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def _started(
+    *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "scripts.commands.dev", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _call(stack: Stack, key: str | None = None) -> int:
+    answer = httpx.post(
+        f"{stack.address}/openai/v1/chat/completions",
+        json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]},
+        headers={"authorization": f"Bearer {key or stack.key}"},
+    )
+    return answer.status_code
+
+
+def _spent(stack: Stack, calls: int) -> dict[str, int]:
+    """Calls and cost, asked until as many calls are there as must be, for 10 s at most."""
+    ends_at = time.monotonic() + 10
+    while True:
+        asked = {"since": "2026-01-01T00:00:00Z"}
+        answer = httpx.get(f"{stack.address}/api/v1/usage/summary", params=asked)
+        total = answer.raise_for_status().json()["total"]
+        if total["calls"] >= calls or time.monotonic() > ends_at:
+            return {"calls": total["calls"], "cost_nanos": total["cost_nanos"]}
+
+
+def _billed_usd(stack: Stack) -> str:
+    ledger = httpx.get(f"{stack.address}/simulated/simulated/ledger").raise_for_status().json()
+    return f"0.{ledger['total_nanos']:09d}"

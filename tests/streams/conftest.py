@@ -1,0 +1,91 @@
+"""A gateway between a scripted provider and a scripted client, with one key in a real store."""
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from common.adapters.sqlite_documents import SqliteDocuments
+from common.core.secrets import Secret
+from common.gateway.gateway import Gateway, Limits
+from common.gateway.key_ring import KeyRing
+from common.llm.price_book import bundled_book
+from tests.gateway.making import a_key, store
+from tests.streams.fakes import Client, KeepingBus, LoopClock, ScriptedUpstream
+
+MakeClient: TypeAlias = Callable[..., Client]
+
+
+@pytest.fixture
+async def keys(tmp_path: Path) -> AsyncIterator[KeyRing]:
+    documents = SqliteDocuments(tmp_path / "state.sqlite")
+    await store(documents, a_key())
+    yield KeyRing(documents, LoopClock())
+    await documents.aclose()
+
+
+@pytest.fixture
+async def upstream() -> ScriptedUpstream:
+    return ScriptedUpstream()
+
+
+@pytest.fixture
+async def bus() -> KeepingBus:
+    return KeepingBus()
+
+
+@pytest.fixture
+def make_client(keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus) -> MakeClient:
+    """A client of a gateway with these limits and settings."""
+
+    def make(limits: Limits | None = None, **settings: Any) -> Client:
+        numbers = iter(range(1_000_000))
+        return Client(
+            Gateway(
+                keys=keys,
+                upstream=upstream,
+                bus=bus,
+                clock=LoopClock(),
+                entropy=lambda n: hashlib.sha256(str(next(numbers)).encode()).digest()[:n],
+                book=bundled_book(),
+                hash_key=b"installation",
+                version="1.2.3",
+                limits=limits or Limits(),
+                **settings,
+            )
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> Client:
+    return make_client(managed_keys={"openai": Secret("sk-of-the-installation")})
+
+
+class KeptRecords(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def named(self, event: str) -> list[logging.LogRecord]:
+        return [record for record in self.records if record.getMessage() == event]
+
+
+@pytest.fixture
+def logged() -> Iterator[KeptRecords]:
+    """All that the program logs during a test, whether or not its logger is configured."""
+    handler = KeptRecords()
+    logger = logging.getLogger("common")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)

@@ -1,0 +1,235 @@
+"""A provider that fails, at every stage: the client is told in its own API's words, once."""
+
+import asyncio
+import json
+
+import pytest
+
+from common.gateway.gateway import Limits
+from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
+from tests.streams.conftest import KeptRecords, MakeClient
+from tests.streams.fakes import (
+    ANTHROPIC_REQUEST,
+    ANTHROPIC_START,
+    ANTHROPIC_TEXT,
+    ASKING,
+    JSON,
+    OPENAI_NANOS,
+    OPENAI_REPLY,
+    OPENAI_STREAM,
+    Client,
+    Exchange,
+    KeepingBus,
+    ScriptedReply,
+    ScriptedUpstream,
+    openai_chunk,
+    wait_for,
+)
+
+TINY_S = 0.03
+BROKEN = UpstreamDisconnected("ServerDisconnectedError")
+
+
+def _error(exchange: Exchange) -> tuple[int, str]:
+    return exchange.status, json.loads(exchange.content)["error"]["code"]
+
+
+def _last_event(exchange: Exchange) -> bytes:
+    return exchange.content.split(b"\n\n")[-2]
+
+
+async def test_no_connection_costs_nothing(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.before = [UpstreamUnreachable("ClientConnectorDNSError")]
+
+    exchange = await client.call()
+
+    assert _error(exchange) == (502, "upstream_unreachable")
+    assert exchange.complete
+    assert (bus.only.cost_nanos, bus.only.cost_source) == (0, "free")
+    assert (bus.only.outcome, bus.only.status) == ("upstream_error", 502)
+
+
+async def test_a_connection_that_breaks_before_the_reply_is_estimated(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.before = [BROKEN]
+
+    exchange = await client.call(body=b'{"model":"gpt-4o-mini"}')
+
+    assert _error(exchange) == (502, "upstream_disconnected")
+    # (23 + 64) x 150 + 1,024 x 600
+    assert (bus.only.cost_nanos, bus.only.cost_source) == (627_450, "estimated")
+    assert (bus.only.outcome, bus.only.upstream_status) == ("upstream_error", None)
+
+
+async def test_an_openai_stream_that_breaks_ends_in_an_error_event(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = reply = ScriptedReply([openai_chunk("Hel"), BROKEN])
+
+    exchange = await client.call(body=ASKING)
+
+    error = json.loads(_last_event(exchange).removeprefix(b"data: "))["error"]
+    assert exchange.content.startswith(openai_chunk("Hel"))
+    assert (error["code"], error["type"]) == ("upstream_disconnected", "server_error")
+    assert (exchange.status, exchange.complete, reply.closed) == (200, True, 1)
+    assert (bus.only.outcome, bus.only.error_code) == ("upstream_error", "upstream_disconnected")
+    assert (bus.only.status, bus.only.cost_source) == (200, "estimated")
+
+
+async def test_an_anthropic_stream_that_breaks_ends_in_an_error_event(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply([ANTHROPIC_START, ANTHROPIC_TEXT, BROKEN])
+
+    exchange = await client.call("/v1/messages", ANTHROPIC_REQUEST)
+
+    name, data = _last_event(exchange).split(b"\n")
+    assert name == b"event: error"
+    assert json.loads(data.removeprefix(b"data: "))["error"]["type"] == "api_error"
+    assert bus.only.units["input_tokens"] == 100
+
+
+@pytest.mark.parametrize("at", range(1, len(ANTHROPIC_TEXT), 7))
+async def test_an_unfinished_event_does_not_swallow_the_error(
+    client: Client, upstream: ScriptedUpstream, at: int
+) -> None:
+    upstream.reply = ScriptedReply([ANTHROPIC_START, ANTHROPIC_TEXT[:at], BROKEN])
+
+    exchange = await client.call("/v1/messages", ANTHROPIC_REQUEST)
+
+    assert _last_event(exchange).startswith(b'event: error\ndata: {"type":"error"')
+
+
+async def test_an_edited_stream_ends_without_the_unfinished_event(
+    client: Client, upstream: ScriptedUpstream
+) -> None:
+    upstream.reply = ScriptedReply([openai_chunk("Hel"), openai_chunk("lo")[:40], BROKEN])
+
+    exchange = await client.call(body=b'{"model":"gpt-4o-mini","stream":true}')
+
+    assert exchange.content.startswith(openai_chunk("Hel") + b"\n\ndata: {" + b'"error"')
+
+
+async def test_a_stream_with_a_length_can_still_be_told_an_error(
+    client: Client, upstream: ScriptedUpstream
+) -> None:
+    headers = [(b"content-type", b"text/event-stream"), (b"content-length", b"5000")]
+    upstream.reply = ScriptedReply([openai_chunk("Hel"), BROKEN], headers=headers)
+
+    exchange = await client.call(body=ASKING)
+
+    assert "content-length" not in exchange.headers
+    assert exchange.complete
+
+
+async def test_a_stream_that_ends_without_its_end_is_said_to_be_incomplete(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply(OPENAI_STREAM[:2])
+
+    exchange = await client.call(body=ASKING)
+
+    assert exchange.content == b"".join(OPENAI_STREAM[:2])
+    assert (bus.only.outcome, bus.only.error_code) == ("upstream_error", "upstream_incomplete")
+
+
+async def test_a_stream_that_breaks_after_its_usage_keeps_its_cost(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply([*OPENAI_STREAM[:-1], BROKEN])
+
+    await client.call(body=ASKING)
+
+    assert (bus.only.cost_nanos, bus.only.cost_source) == (OPENAI_NANOS, "provider")
+
+
+async def test_a_json_reply_that_breaks_is_502(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = reply = ScriptedReply([OPENAI_REPLY[:50], BROKEN], headers=list(JSON))
+
+    exchange = await client.call(body=b'{"model":"gpt-4o-mini"}')
+
+    assert _error(exchange) == (502, "upstream_disconnected")
+    assert (bus.only.status, bus.only.upstream_status, reply.closed) == (502, 200, 1)
+    # What came is part of the bound: (23 + 64) x 150 + (50 + 1,024) x 600
+    assert bus.only.cost_nanos == 657_450
+
+
+async def test_a_long_json_reply_that_breaks_is_left_without_its_end(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    start = b'{"text":"' + b"x" * (1024 * 1024)
+    upstream.reply = ScriptedReply([start, BROKEN], headers=list(JSON))
+
+    exchange = await client.call(body=b'{"model":"gpt-4o-mini"}')
+
+    assert (exchange.content, exchange.complete) == (start, False)
+    assert (bus.only.error_code, bus.only.status) == ("upstream_disconnected", 200)
+
+
+async def test_a_provider_that_does_not_begin_is_504(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.before = [asyncio.Event()]
+
+    exchange = await make_client(Limits(first_byte_s=TINY_S)).call()
+
+    assert _error(exchange) == (504, "upstream_timeout")
+    assert "first byte" in json.loads(exchange.content)["error"]["message"]
+    assert (bus.only.outcome, bus.only.client_gone) == ("upstream_error", False)
+    assert bus.only.cost_source == "estimated"
+
+
+async def test_a_provider_that_falls_silent_is_an_error_event(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = reply = ScriptedReply([openai_chunk("Hel"), asyncio.Event()])
+
+    exchange = await make_client(Limits(idle_s=TINY_S)).call(body=ASKING)
+
+    assert b'"code":"upstream_timeout"' in _last_event(exchange)
+    assert b"(waited for its next chunk)" in _last_event(exchange)
+    assert (bus.only.error_code, bus.only.status, reply.closed) == ("upstream_timeout", 200, 1)
+
+
+async def test_a_call_ends_after_its_longest_time(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply([openai_chunk("Hel"), asyncio.Event()])
+
+    await make_client(Limits(call_s=TINY_S)).call(body=ASKING)
+
+    assert bus.only.error_code == "upstream_timeout"
+
+
+@pytest.mark.parametrize("read", [0, 1, 2, 5])
+async def test_a_slow_reader_is_no_timeout(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus, read: int
+) -> None:
+    client = make_client(Limits(idle_s=TINY_S, first_byte_s=TINY_S))
+    upstream.reply = ScriptedReply([*OPENAI_STREAM])
+
+    exchange, task = client.start(body=ASKING)
+    exchange.stops_after = read
+    await wait_for(exchange.blocked)
+    asyncio.get_running_loop().call_later(4 * TINY_S, exchange.reading.set)
+    await task
+
+    assert (exchange.content, bus.only.outcome) == (b"".join(OPENAI_STREAM), "ok")
+
+
+async def test_an_unforeseen_failure_is_500_without_its_text(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus, logged: KeptRecords
+) -> None:
+    upstream.before = [KeyError("a prompt")]
+
+    exchange = await client.call()
+
+    [record] = logged.named("call.failed")
+    assert _error(exchange) == (500, "internal_error")
+    assert bus.only.id in exchange.content.decode()
+    assert (bus.only.outcome, "a prompt" in str(record.__dict__)) == ("gateway_error", False)
