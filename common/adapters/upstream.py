@@ -23,8 +23,8 @@ KEEP_ALIVE_S = 60.0
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
 
 
-def aiohttp_transport() -> httpx.AsyncBaseTransport:
-    """The transport in use. Made inside a running event loop, once per process."""
+def aiohttp_transport(proxy: str | None) -> httpx.AsyncBaseTransport:
+    """The transport in use. Made inside a running event loop, once per process and proxy."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=ssl.create_default_context()
@@ -32,21 +32,30 @@ def aiohttp_transport() -> httpx.AsyncBaseTransport:
         # A provider's cookie belongs to one caller and must never travel with another's call.
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        trust_env=True,
+        # It would ask a thread for ~/.netrc and the proxy variables at each call (a quarter of a
+        # call's CPU), and a netrc entry would put a credential of its own into the request.
+        trust_env=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )
-    return AiohttpTransport(client=session)
+    return AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
 class HttpUpstream:
-    """`Upstream` over an httpx transport, made on first use."""
+    """`Upstream` over httpx transports, made on first use.
 
-    def __init__(self) -> None:
-        self._transport: httpx.AsyncBaseTransport | None = None
+    `https_proxy` is the proxy that providers are reached through; a simulated one on this machine
+    (plain http) is reached directly.
+    """
+
+    def __init__(self, https_proxy: str | None = None) -> None:
+        self._https_proxy = https_proxy
+        self._transports: dict[bool, httpx.AsyncBaseTransport] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        if self._transport is None:
-            self._transport = aiohttp_transport()
+        by_https = request.url.startswith("https:")
+        if by_https not in self._transports:
+            proxy = self._https_proxy if by_https else None
+            self._transports[by_https] = aiohttp_transport(proxy)
         outgoing = httpx.Request(
             request.method,
             request.url,
@@ -55,15 +64,15 @@ class HttpUpstream:
             extensions={"timeout": _TIMEOUTS},
         )
         try:
-            response = await self._transport.handle_async_request(outgoing)
+            response = await self._transports[by_https].handle_async_request(outgoing)
         except httpx.TransportError as error:
             raise _told_apart(error) from None
         return HttpReply(response)
 
     async def aclose(self) -> None:
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
 
 
 class HttpReply:

@@ -120,7 +120,7 @@ class App:
     def _upstream(self) -> "HttpUpstream":
         from common.adapters.upstream import HttpUpstream
 
-        return HttpUpstream()
+        return HttpUpstream(read_settings(ProxySettings).https_proxy)
 
     @cached_property
     def gateway(self) -> "Gateway":

@@ -93,6 +93,11 @@ class ProxySettings(StateSettings, BusSettings):
         description="Simulated provider on this machine; the provider key `sim` reaches it. "
         "Set by scripts/dev; refused on Cloud Run.",
     )
+    https_proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://.+",
+        description="Proxy through which providers are reached, as http://HOST:PORT.",
+    )
     key_max_stale_s: float = Field(
         default=30, ge=1, le=300, description="Seconds within which every revocation is obeyed."
     )

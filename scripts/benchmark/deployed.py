@@ -1,7 +1,8 @@
-"""A function as the cloud has it: its bundle unpacked, its requirements in an environment of their
-own, bytecode compiled, served by the functions framework with one worker.
+"""A function as the cloud has it: unpacked, installed, compiled, served.
 
-Environments are kept between runs, one per content of the requirements file.
+Its requirements are in an environment of their own with nothing beside them, bytecode is there, and
+the functions framework serves it with one worker. Environments are kept between runs, one per
+content of the requirements file.
 """
 
 import fcntl
@@ -58,8 +59,7 @@ def deploy(function: str, folder: Path) -> Deployed:
 def served(
     deployed: Deployed, data: Path, settings: Mapping[str, str], *, cpu: int | None = None
 ) -> Iterator[Running]:
-    """Serve a function on a free port, with its local engines' files in `data`, until the block
-    ends.
+    """Serve a function on a free port until the block ends; local engines keep files in `data`.
 
     Raises:
         processes.NotStarted: it does not start; the text says why.
@@ -73,9 +73,9 @@ def served(
         "GUNICORN_LOG_LEVEL": "info",  # says the port; requests are not logged
         **settings,
     }
-    command = [framework, "--target", deployed.function, "--host", "127.0.0.1", "--port", "0"]
+    options = ["--target", deployed.function, "--host", "127.0.0.1", "--port", "0"]
     with running(
-        command,
+        [str(framework), *options],
         ready=_LISTENS,
         folder=deployed.folder,
         log=data / "log",
@@ -101,10 +101,10 @@ def _environment(requirements: Path) -> Path:
 
 
 def _install(python: Path, requirements: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     options = ["--no-input", "--only-binary", ":all:", "--require-hashes", "--retries", "2"]
     done = subprocess.run(
-        [*pip, "install", "--quiet", *options, "--requirement", requirements],
+        [*pip, "install", "--quiet", *options, "--requirement", str(requirements)],
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Processes that are measured: started on a CPU of their own, read from /proc, ended with their children.
+"""Processes that are measured: started on one CPU, read from /proc, ended with their children.
 
 Each gets a session of its own. So whatever it forks is found by the session's number, is counted
 with it and ends with it, and nothing else on the machine is touched.
@@ -113,6 +113,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        give_up = time.monotonic() + END_S
+        while _session(process.pid) and time.monotonic() < give_up:
+            time.sleep(_POLL_S)  # its children are not ours to wait for
 
 
 def _session(number: int) -> dict[int, list[str]]:
@@ -123,7 +126,7 @@ def _session(number: int) -> dict[int, list[str]]:
             continue
         with suppress(FileNotFoundError, ProcessLookupError):
             fields = (folder / "stat").read_text().rpartition(") ")[2].split()
-            if int(fields[3]) == number:
+            if int(fields[3]) == number and fields[0] != "Z":
                 found[int(folder.name)] = fields
     return found
 

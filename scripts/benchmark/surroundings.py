@@ -1,7 +1,7 @@
 """What a served gateway needs around it, and what is counted when it is done.
 
-It needs a provider and a key. Then the provider has charged for a number of calls, and the gateway's
-bus holds the events of as many, whatever happened in between.
+It needs a provider and a key. Then the provider has charged for a number of calls, and the
+gateway's bus holds the events of as many, whatever happened in between.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ LEDGER = "ledger.sqlite"
 
 _CHARGES = "SELECT COUNT(*) FROM ledger"
 _USAGE = "FROM deliveries WHERE json_extract(attributes, '$.type') = 'usage.call'"
-_EVENTS = f"SELECT data {_USAGE} ORDER BY position"  # noqa: S608 - our own words
-_EVENT_COUNT = f"SELECT COUNT(DISTINCT message_id) {_USAGE}"  # noqa: S608 - our own words
+_EVENTS = f"SELECT data {_USAGE} ORDER BY position"
+_EVENT_COUNT = f"SELECT COUNT(DISTINCT message_id) {_USAGE}"
 
 
 @contextmanager

@@ -1,13 +1,24 @@
-"""Deployed functions: bundled, unpacked and installed once per session and worker."""
+"""Deployed functions, and a provider to call: made once per session and worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from scripts.benchmark.deployed import Deployed, IndexUnreachable, deploy
+from scripts.benchmark.surroundings import simulated_provider
 
 Deploy = Callable[[str], Deployed]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A simulated provider, and the folder of its ledger."""
+
+    address: str
+    data: Path
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +33,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deploy:
             pytest.skip(str(error))
 
     return once
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    data = tmp_path_factory.mktemp("provider")
+    with simulated_provider(data) as running:
+        yield Provider(running.address, data)

@@ -137,7 +137,9 @@ def test_names_every_bundle_and_its_digest_in_the_manifest(root: Path, tmp_path:
     write_bundles(root, FUNCTIONS, out)
 
     manifest = json.loads((out / "manifest.json").read_text())
-    found = {name: hashlib.sha256((out / row["file"]).read_bytes()) for name, row in manifest.items()}
+    found = {
+        name: hashlib.sha256((out / row["file"]).read_bytes()) for name, row in manifest.items()
+    }
     assert {name: row["sha256"] for name, row in manifest.items()} == {
         name: digest.hexdigest() for name, digest in found.items()
     }

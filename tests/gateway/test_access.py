@@ -19,9 +19,9 @@ def _check(
     check_access(a_key(policy=policy), wire, wire.read_facts(body), body, metered=metered)
 
 
-def _code(policy: KeyPolicy, body: bytes, **options: ProtocolName) -> str:
+def _code(policy: KeyPolicy, body: bytes) -> str:
     with pytest.raises(Refusal) as raised:
-        _check(policy, body, **options)
+        _check(policy, body)
     return raised.value.code
 
 

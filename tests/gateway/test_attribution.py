@@ -47,9 +47,7 @@ def test_a_tag_the_key_does_not_open_is_dropped(text: str) -> None:
     found = _attribute(x_gateway_tags=text)
 
     assert found.tags == {"env": "prod"}
-    assert found.warnings == (
-        "1 of x-gateway-tags ignored: not opened by this key, or malformed",
-    )
+    assert found.warnings == ("1 of x-gateway-tags ignored: not opened by this key, or malformed",)
 
 
 def test_a_user_is_kept_as_a_hash_that_needs_the_installation_s_key() -> None:

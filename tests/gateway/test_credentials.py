@@ -21,8 +21,9 @@ MANAGED = {"openai": Secret("sk-installation"), "anthropic": Secret("sk-ant-inst
 def _read(
     headers: dict[str, str], *, query: str = "", anthropic: bool = False, managed: bool = True
 ) -> Credentials:
-    protocol = "anthropic" if anthropic else "openai"
-    return read_credentials(headers, query, protocol, MANAGED if managed else {})
+    return read_credentials(
+        headers, query, "anthropic" if anthropic else "openai", MANAGED if managed else {}
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Sources: OpenAI API reference "Chat" (`prompt_tokens` includes its details, `completion_tokens`
 includes reasoning), Anthropic API reference "Messages" (`input_tokens` excludes cache tokens,
-`iterations` are billed one by one), and both price pages. $1 per million tokens is 1,000 nanos each.
+`iterations` are billed one by one), and both price pages. $1 per million tokens is 1,000 nanos a
+token.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`nanos` None: the model is not on the price list of the provider called, or its rate for a
-    modality is not."""
+    """Units as the price list names them, and the cost.
+
+    `nanos` None: the model is not on the price list of the provider called, or its rate for a
+    modality is not.
+    """
 
     units: Mapping[str, int]
     finish_reason: str | None

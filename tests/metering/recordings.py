@@ -10,7 +10,6 @@ from typing import Any
 from common.llm.costs import Cost, cost_of
 from common.llm.facts import CallFacts
 from common.llm.metered import Metered
-from common.llm.paths import ProtocolName
 from common.llm.price_book import bundled_book
 from common.llm.protocol import PROTOCOLS, UsageTap, WireProtocol
 
@@ -46,8 +45,7 @@ class Recording:
 
     @property
     def protocol(self) -> WireProtocol:
-        name: ProtocolName = "anthropic" if self.name.startswith("anthropic") else "openai"
-        return PROTOCOLS[name]
+        return PROTOCOLS["anthropic" if self.name.startswith("anthropic") else "openai"]
 
     @property
     def facts(self) -> CallFacts:

@@ -1,6 +1,7 @@
 """Laws that hold for whatever bytes come: nothing raises, nothing is lost, one member changes."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,7 @@ def test_events_and_the_rest_are_the_input_wherever_it_is_split(
     split = EventSplitter()
     ends = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
 
-    events = [
-        event
-        for start, end in zip(ends, ends[1:], strict=False)
-        for event in split.feed(stream[start:end])
-    ]
+    events = [event for start, end in pairwise(ends) for event in split.feed(stream[start:end])]
 
     assert events == whole.feed(stream)
     assert b"".join([*events, split.rest()]) == stream

@@ -38,6 +38,13 @@ def test_is_never_below_what_was_shown_and_told(provider_replies: Path, name: st
         assert estimate["input_tokens"] >= metered.units.get("input_tokens", 0)
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_counts_no_less_than_the_bytes_a_stream_shows(provider_replies: Path, name: str) -> None:
+    recording = read_recording(provider_replies, name)
+
+    assert recording.metered().output_bytes >= visible_bytes(recording.reply)
+
+
 @pytest.mark.parametrize("name", PRICED_STREAMS)
 def test_costs_no_less_than_the_part_the_provider_told(provider_replies: Path, name: str) -> None:
     recording = read_recording(provider_replies, name)
@@ -50,7 +57,9 @@ def test_costs_no_less_than_the_part_the_provider_told(provider_replies: Path, n
         assert estimate.priced_nanos >= told
 
 
-@pytest.mark.parametrize("name", ["azure-chat-stream-no-usage", "openai-chat-stream-no-usage-tools"])
+@pytest.mark.parametrize(
+    "name", ["azure-chat-stream-no-usage", "openai-chat-stream-no-usage-tools"]
+)
 def test_bounds_a_finished_stream_by_the_bytes_it_shows(provider_replies: Path, name: str) -> None:
     recording = read_recording(provider_replies, name)
 
@@ -89,10 +98,13 @@ def test_keeps_what_was_told_where_it_is_above_the_cap() -> None:
 def test_is_not_final_when_the_last_delta_tells_no_output() -> None:
     tap = PROTOCOLS["anthropic"].stream_tap(False)
     started = (
-        b'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-sonnet-4-5",'
-        b'"usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
+        b'event: message_start\ndata: {"type":"message_start",'
+        b'"message":{"model":"claude-sonnet-4-5","usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
     )
-    ended = b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n'
+    ended = (
+        b"event: message_delta\n"
+        b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n'
+    )
 
     metered = metered_in(tap, [started, ended])
 

@@ -1,4 +1,4 @@
-"""Both ends of the gateway, scripted: a provider that says what it is told, a client that leaves."""
+"""Both ends of the gateway, scripted: a provider that says what it is told, and a client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -217,7 +217,8 @@ async def _completed(running: Any) -> None:
 
 def openai_chunk(text: str) -> bytes:
     return (
-        b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":{"content":"'
+        b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18",'
+        b'"choices":[{"index":0,"delta":{"content":"'
         + text.encode()
         + b'"},"finish_reason":null}]}\n\n'
     )

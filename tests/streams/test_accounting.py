@@ -47,7 +47,11 @@ async def test_the_event_says_who_and_what(
     event = bus.only
     assert (event.org, event.team, event.agent) == ("acme", "search", "indexer")
     assert (event.line, event.tags) == ("line-1", {"env": "prod", "feature": "search"})
-    assert (event.protocol, event.endpoint, event.provider) == ("anthropic", "messages", "anthropic")
+    assert (event.protocol, event.endpoint, event.provider) == (
+        "anthropic",
+        "messages",
+        "anthropic",
+    )
     assert event.upstream == "api.anthropic.com"
     assert (event.model_asked, event.model_billed) == ("claude-sonnet-4-5", "claude-sonnet-4-5")
     assert (event.cost_nanos, event.priced_nanos) == (ANTHROPIC_NANOS, ANTHROPIC_NANOS)

@@ -41,6 +41,7 @@ MIB = 1024 * 1024
 
 @pytest.mark.parametrize(("path", "body", "stream", "nanos"), CASES)
 async def test_passes_a_stream_byte_for_byte_wherever_it_is_split(
+    *,
     client: Client,
     upstream: ScriptedUpstream,
     bus: KeepingBus,
@@ -52,7 +53,7 @@ async def test_passes_a_stream_byte_for_byte_wherever_it_is_split(
     whole = b"".join(stream)
     differing = []
 
-    for at in range(0, len(whole) + 1):
+    for at in range(len(whole) + 1):
         upstream.reply = ScriptedReply([whole[:at], whole[at:]])
         exchange = await client.call(path, body)
         event = bus.only

@@ -75,6 +75,7 @@ def _told(bus: KeepingBus, logged: KeptRecords) -> str:
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("failure", [*REPLIES, *BEFORE])
 async def test_nothing_of_a_caller_is_kept(
+    *,
     make_client: MakeClient,
     upstream: ScriptedUpstream,
     bus: KeepingBus,
@@ -84,18 +85,14 @@ async def test_nothing_of_a_caller_is_kept(
     published: bool,
     managed: bool,
 ) -> None:
-    client = make_client(
-        Limits(idle_s=0.02), managed_keys={"openai": Secret(MANAGED_KEY)}
-    )
+    client = make_client(Limits(idle_s=0.02), managed_keys={"openai": Secret(MANAGED_KEY)})
     upstream.before = BEFORE.get(failure, ())
     upstream.reply = REPLIES.get(failure, ScriptedReply())
     bus.failure = None if published else PublishFailed("the bus is full")
     steps: list[Step] = [BODIES[body].encode()]
     key = "" if managed else f"Bearer {CALLERS_KEY}"
 
-    exchange = await client.call(
-        body=steps, headers={"authorization": key, "x-gateway-user": USER}
-    )
+    exchange = await client.call(body=steps, headers={"authorization": key, "x-gateway-user": USER})
 
     told = _told(bus, logged)
     assert told != ""

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from common.gateway.keys import KeyPolicy
 from common.gateway.key_ring import KeyRing
+from common.gateway.keys import KeyPolicy
 from common.llm.price_book import bundled_book
 from tests.gateway.making import a_key, key_text, store
 from tests.streams.conftest import MakeClient

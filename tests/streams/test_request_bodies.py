@@ -16,9 +16,7 @@ async def test_a_body_declared_too_large_is_not_read(
 ) -> None:
     body = [b"x"]
 
-    exchange = await make_client(SMALL).call(
-        body=body, headers={"content-length": str(MIB + 1)}
-    )
+    exchange = await make_client(SMALL).call(body=body, headers={"content-length": str(MIB + 1)})
 
     assert (exchange.status, exchange.sent, upstream.requests) == (413, 0, [])
     assert "1 MiB" in json.loads(exchange.content)["error"]["message"]

@@ -1,0 +1,143 @@
+"""A load of HTTP/1.1 calls over kept-alive connections, cheap enough not to be what is measured.
+
+Each connection sends its next call when the answer to the one before is complete. An HTTP client
+library would cost several times what the gateway does, so this is a socket and llhttp's parser.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+import uvloop
+
+DEADLINE_S = 600.0
+_OK = 200
+_EVENT = b"data: "
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calls to make: all alike, `calls` of them in all over `connections`."""
+
+    request: bytes
+    connections: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a load. `latencies_s` are seconds from request to end of answer, sorted."""
+
+    latencies_s: tuple[float, ...]
+    events: int
+    elapsed_s: float
+
+    def latency_s(self, share: float) -> float:
+        """The latency that `share` of the calls (0 to 1) kept below."""
+        return self.latencies_s[min(int(len(self.latencies_s) * share), len(self.latencies_s) - 1)]
+
+
+class CallFailed(Exception):
+    """An answer other than 200, or none."""
+
+
+def post(address: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """The bytes of a POST request."""
+    named = {"host": urlsplit(address).netloc, "content-length": str(len(body)), **headers}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def run_load(address: str, load: Load) -> Result:
+    """Make all calls.
+
+    Raises:
+        CallFailed: one of them was not answered with 200; the others are cut off.
+        TimeoutError: they take longer than DEADLINE_S.
+    """
+    return uvloop.run(_run(address, load))
+
+
+async def _run(address: str, load: Load) -> Result:
+    parts = urlsplit(address)
+    loop = asyncio.get_running_loop()
+    left = iter(range(load.calls))
+    latencies: list[float] = []
+    connections: list[_Connection] = []
+    async with asyncio.timeout(DEADLINE_S):
+        try:
+            for _ in range(load.connections):
+                _, connection = await loop.create_connection(
+                    _Connection, parts.hostname or "", parts.port or 0
+                )
+                connections.append(connection)
+            started_s = time.perf_counter()
+            async with asyncio.TaskGroup() as tasks:
+                for connection in connections:
+                    tasks.create_task(_call_on(connection, load.request, left, latencies))
+            elapsed_s = time.perf_counter() - started_s
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            for connection in connections:
+                connection.close()
+    events = sum(connection.events for connection in connections)
+    return Result(tuple(sorted(latencies)), events, elapsed_s)
+
+
+async def _call_on(
+    connection: "_Connection", request: bytes, left: Iterator[int], latencies: list[float]
+) -> None:
+    for _ in left:
+        started_s = time.perf_counter()
+        status = await connection.call(request)
+        latencies.append(time.perf_counter() - started_s)
+        if status != _OK:
+            raise CallFailed(f"answered with {status}: {connection.body.decode(errors='replace')}")
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; one call at a time."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.body = b""
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._answered: asyncio.Future[int] | None = None
+
+    def call(self, request: bytes) -> "asyncio.Future[int]":
+        """Send a request; the status when its answer is complete."""
+        assert self._transport is not None
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answered
+
+    def close(self) -> None:
+        self._answered = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is none
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(CallFailed(f"the connection was lost: {exc}"))
+
+    def on_body(self, body: bytes) -> None:
+        # An event is written at once and a piece of a body is never merged with another one here,
+        # so that counting beginnings counts events.
+        self.events += body.count(_EVENT)
+        self.body = body
+
+    def on_message_complete(self) -> None:
+        assert self._answered is not None
+        self._answered.set_result(self._parser.get_status_code())

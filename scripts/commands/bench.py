@@ -1,0 +1,78 @@
+"""`scripts/bench`: what the gateway costs, exactly as it is bundled and served on Cloud Run.
+
+Prints a table, and with `--json` keeps it; `--compare` holds it against a kept one. No timing fails
+the command: it fails when a call does, or when calls, charges and events are not equally many.
+Every process it starts ends with it.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.benchmark.deployed import deploy
+from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure, repeat_once
+from scripts.benchmark.nginx import nginx_binary
+from scripts.benchmark.processes import on_cpu
+from scripts.benchmark.report import comparison, document, machine, table
+
+REPETITIONS = 3
+MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - the folder below it is private
+"""Data are kept in memory if they can be: the disk of a laptop is no part of Cloud Run."""
+
+cli = typer.Typer(add_completion=False)
+
+
+@cli.command()
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Once, with fewer calls.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write figures here.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Earlier figures, written by --json.", exists=True)
+    ] = None,
+) -> None:
+    """Measure the gateway beside the provider alone, and beside nginx where it is installed."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        typer.echo("CPU time and memory are read from /proc, which Linux has.", err=True)
+        raise typer.Exit(code=2)
+    earlier = None if compare is None else json.loads(compare.read_text())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    parent = MEMORY_FILES if MEMORY_FILES.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
+        about, runs = _measure(Path(folder), quick=quick)
+    for name, value in about.items():
+        typer.echo(f"{name}: {value}")
+    typer.echo("\n".join(["", *table(runs)]))
+    if nginx_binary() is None:
+        typer.echo("nginx is not installed, so its rows are left out.")
+    if json_file is not None:
+        json_file.write_text(json.dumps(document(about, runs), indent=2) + "\n")
+    if earlier is not None:
+        typer.echo("\n".join(["", *comparison(earlier, runs)]))
+
+
+def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+    proxy = deploy("proxy", folder / "deployed")
+    about = machine((proxy.folder / "requirements.txt").read_text())
+    usable = sorted(os.sched_getaffinity(0))
+    cpus = Cpus(usable[0], usable[1]) if len(usable) > 1 else Cpus(None, None)
+    runs: dict[Figure, list[float]] = {}
+    with on_cpu(cpus.load):
+        for number in range(1 if quick else REPETITIONS):
+            place = folder / str(number)
+            for figure, value in repeat_once(proxy, place, QUICK if quick else FULL, cpus).items():
+                runs.setdefault(figure, []).append(value)
+            shutil.rmtree(place)
+    return about, runs
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,138 @@
+"""The bench counts what it did, and compares without deciding."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmark.load import CallFailed, Load, post, run_load
+from scripts.benchmark.measures import CountsDiffer, Figure, check_counts
+from scripts.benchmark.report import comparison, document, table
+from scripts.benchmark.shapes import LARGE, PATH, SMALL, Shape
+from scripts.benchmark.surroundings import LEDGER, charge_count
+from scripts.commands.bundle import ROOT
+from tests.bundle.conftest import Deploy, Provider
+
+CPU = Figure("small, 16 at once", "gateway", "CPU", "ms/call")
+
+
+def write_counts(folder: Path, charges: int, events: int) -> None:
+    """A ledger and a bus with so many rows; the bus has an event of another kind besides."""
+    usage, other = json.dumps({"type": "usage.call"}), json.dumps({"type": "key.created"})
+    rows = [(number, usage) for number in range(events)]
+    with closing(sqlite3.connect(folder / LEDGER)) as ledger:
+        ledger.execute("CREATE TABLE ledger (seq INTEGER PRIMARY KEY)")
+        ledger.executemany(
+            "INSERT INTO ledger VALUES (?)", [(number,) for number in range(charges)]
+        )
+        ledger.commit()
+    with closing(sqlite3.connect(folder / "bus.sqlite")) as bus:
+        bus.execute("CREATE TABLE deliveries (message_id INTEGER, attributes TEXT)")
+        bus.executemany("INSERT INTO deliveries VALUES (?, ?)", [*rows, (events, other)])
+        bus.executemany("INSERT INTO deliveries VALUES (?, ?)", rows)  # a second subscriber
+        bus.commit()
+
+
+def test_accepts_a_charge_for_every_call_and_an_event_for_every_forwarded_one(
+    tmp_path: Path,
+) -> None:
+    write_counts(tmp_path, charges=5, events=3)
+
+    check_counts(5, 3, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(("charges", "events"), [(4, 3), (6, 3), (5, 2), (5, 4)])
+def test_has_no_figures_when_counts_differ(tmp_path: Path, charges: int, events: int) -> None:
+    write_counts(tmp_path, charges, events)
+
+    with pytest.raises(CountsDiffer, match=f"5 calls .* {charges} charged; of 3 .* {events} have"):
+        check_counts(5, 3, tmp_path, tmp_path, within_s=0)
+
+
+def test_makes_every_call_once_and_counts_the_events_of_streams(provider: Provider) -> None:
+    shape = Shape(stream=True, tokens=5, asks_for_usage=True)
+    before = charge_count(provider.data)
+
+    result = run_load(provider.address, Load(shape.request(provider.address, "none"), 3, 7))
+
+    check_counts(before + 7, 0, provider.data, _empty_bus(provider.data))
+    assert len(result.latencies_s) == 7
+    assert result.events == 7 * (1 + 5 + 1 + 1 + 1)  # role, tokens, finish, usage, [DONE]
+
+
+def _empty_bus(folder: Path) -> Path:
+    (folder / "bus").mkdir()
+    with closing(sqlite3.connect(folder / "bus/bus.sqlite")) as bus:
+        bus.execute("CREATE TABLE deliveries (message_id INTEGER, attributes TEXT)")
+    return folder / "bus"
+
+
+def test_stops_at_an_answer_other_than_200(provider: Provider) -> None:
+    request = post(provider.address, PATH, {"authorization": "Bearer wrong"}, b"{}")
+
+    with pytest.raises(CallFailed, match="answered with 401"):
+        run_load(provider.address, Load(request, 2, 4))
+
+
+@pytest.mark.parametrize("shape", [SMALL, LARGE])
+def test_sends_bodies_of_the_size_they_are_named_for(shape: Shape) -> None:
+    body = shape.request("http://127.0.0.1:1", "none").partition(b"\r\n\r\n")[2]
+
+    assert len(body) == shape.size_bytes
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        ([1.0, 1.1, 1.2], [1.15, 1.3, 1.4], "within the spread"),
+        ([1.0, 1.1, 1.2], [1.21, 1.3, 1.4], "more, beyond the spread"),
+        ([1.0, 1.1, 1.2], [0.7, 0.8, 0.99], "less, beyond the spread"),
+        ([1.0], [5.0, 5.1, 5.2], "(one repetition: spread unknown)"),
+    ],
+)
+def test_compares_medians_and_names_what_is_beyond_the_spread(
+    before: Sequence[float], now: Sequence[float], says: str
+) -> None:
+    earlier = json.loads(json.dumps(document({}, {CPU: before})))
+
+    [_, line] = comparison(earlier, {CPU: now})
+
+    assert line.endswith(says)
+    assert line.split("[ms/call]")[1].split()[0] == f"{sorted(before)[len(before) // 2]:.3g}"
+
+
+def test_prints_the_median_of_all_repetitions_and_their_spread() -> None:
+    [_, line] = table({CPU: [3.0, 1.0, 1234.5]})
+
+    assert line.split("[ms/call]")[1].split() == ["3", "1", "to", "1,234"]
+
+
+@pytest.mark.slow
+def test_measures_the_gateway_as_it_is_bundled(deployed: Deploy, tmp_path: Path) -> None:
+    deployed("proxy")  # skips where its requirements cannot be had
+    kept = tmp_path / "figures.json"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "scripts.commands.bench", "--quick", "--json", str(kept)],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(kept.read_text())["figures"]
+    assert {(f["row"], f["measure"]) for f in figures if f["target"] == "gateway"} >= {
+        ("start", "to the first answer"),
+        ("small, 1 at once", "CPU"),
+        ("small, 64 at once", "added p99"),
+        ("100 kB prompt", "CPU against small"),
+        ("stream", "CPU of a chunk"),
+        ("stream, usage taken out", "CPU of a chunk"),
+        ("memory", "PSS after 2,000 more calls"),
+    }

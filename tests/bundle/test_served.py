@@ -1,0 +1,125 @@
+"""Every bundle serves: unpacked into an empty folder, with its own requirements and no others.
+
+It is served by the functions framework as on Cloud Run, with nothing on the path but the bundle.
+"""
+
+import json
+import subprocess
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.benchmark.deployed import Deployed, served
+from scripts.benchmark.surroundings import (
+    charge_count,
+    make_key,
+    usage_events,
+)
+from scripts.commands.bundle import ROOT
+from scripts.commands.lock import pins
+from scripts.functions_table import read_functions
+from tests.bundle.conftest import Deploy, Provider
+
+pytestmark = pytest.mark.slow
+
+PROBE = Path(__file__).with_name("probe.py")
+CHAT = "/openai/v1/chat/completions"
+BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}
+NEVER = {"duckdb", "genai_prices", "sqlglot", "typer", "yaml"}
+"""Modules of other functions and of development, of which a call loads none."""
+
+HEALTH = {"api": "/api/v1/health", "proxy": "/gateway/v1/health"}
+
+
+def chat_headers(data: Path) -> dict[str, str]:
+    return {
+        "content-type": "application/json",
+        "authorization": "Bearer sim",
+        "x-gateway-key": make_key(data),
+    }
+
+
+def probed(deployed: Deployed, data: Path, settings: dict[str, str], *request: str) -> Any:
+    """What the probe prints for one request: method, path, headers, body."""
+    done = subprocess.run(
+        [deployed.python, "-P", PROBE, deployed.function, *request],
+        cwd=deployed.folder,
+        env={"DATA_DIR": str(data), **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_knows_how_to_ask_every_function() -> None:
+    assert set(HEALTH) == set(read_functions(ROOT))
+
+
+@pytest.mark.parametrize("function", HEALTH)
+def test_installs_what_is_pinned_and_nothing_else(deployed: Deploy, function: str) -> None:
+    python = deployed(function).python
+    pinned = pins((ROOT / f"functions/{function}/requirements.txt").read_text())
+    packages = next((python.parents[1] / "lib").glob("python*/site-packages"))
+
+    installed = {
+        each.name.lower().replace("_", "-") for each in distributions(path=[str(packages)])
+    }
+
+    assert installed - set(pinned) == set()
+    assert "functions-framework" in installed
+
+
+@pytest.mark.parametrize("function", HEALTH)
+def test_answers_with_the_version_it_was_made_from(
+    deployed: Deploy, function: str, tmp_path: Path
+) -> None:
+    with served(deployed(function), tmp_path, {}) as running:
+        answer = httpx.get(running.address + HEALTH[function], trust_env=False)
+
+    assert answer.status_code == 200
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    told = answer.json()
+    assert told.get("data", told)["version"] == project["version"]
+
+
+def test_forwards_a_call_and_stores_its_event(
+    deployed: Deploy, provider: Provider, tmp_path: Path
+) -> None:
+    settings = {"SIMULATED_PROVIDER_URL": provider.address}
+    before = charge_count(provider.data)
+
+    with served(deployed("proxy"), tmp_path, settings) as running:
+        answer = httpx.post(
+            running.address + CHAT, json=BODY, headers=chat_headers(tmp_path), trust_env=False
+        )
+
+    assert answer.status_code == 200, answer.text
+    [event] = usage_events(tmp_path)
+    told = answer.json()
+    assert event["units"]["output_tokens"] == told["usage"]["completion_tokens"]
+    assert (event["org"], event["model_asked"], event["status"]) == ("acme", "gpt-5-mini", 200)
+    assert event["id"] == answer.headers["x-gateway-request-id"]
+    assert event["cost_nanos"] > 0
+    assert charge_count(provider.data) == before + 1
+
+
+def test_imports_nothing_that_its_requirements_do_not_name(
+    deployed: Deploy, provider: Provider, tmp_path: Path
+) -> None:
+    settings = {"SIMULATED_PROVIDER_URL": provider.address}
+    headers = json.dumps(chat_headers(tmp_path))
+
+    found = probed(deployed("proxy"), tmp_path, settings, "POST", CHAT, headers, json.dumps(BODY))
+
+    pinned = pins((ROOT / "functions/proxy/requirements.txt").read_text())
+    undeclared = {m: d for m, d in found["owners"].items() if d not in pinned}
+    assert found["status"] == 200
+    assert undeclared == {}
+    assert {module.partition(".")[0] for module in found["owners"]} & NEVER == set()
+    assert {"aiohttp", "orjson", "pydantic"} <= set(found["owners"])
