@@ -4,16 +4,10 @@ The last, empty message is sent by `end`, after the call is accounted: by then t
 byte, and the server still sees a running request.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, TypeAlias
-
 from common.gateway.credentials import RawHeaders
+from common.gateway.incoming import Send
 from common.gateway.refusals import Refusal
 from common.llm.protocol import WireProtocol
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 _PRINTABLE = range(0x20, 0x7F)
 
@@ -53,6 +47,8 @@ class Answer:
             ]
             if not refusal.retriable:
                 headers.append((b"x-should-retry", b"false"))
+            if refusal.allow:
+                headers.append((b"allow", ", ".join(refusal.allow).encode()))
             if refusal.retry_after_s is not None:
                 headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
             await self.start(refusal.status, headers)
@@ -69,11 +65,3 @@ def header(name: str, value: str) -> tuple[bytes, bytes]:
     """A response header; what is not printable ASCII becomes ``?``."""
     clean = "".join(c if ord(c) in _PRINTABLE else "?" for c in value[:512])
     return name.encode(), clean.encode()
-
-
-def lower_case(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name. Of a repeated one the first counts."""
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    return headers

@@ -24,8 +24,8 @@ CLIENT_CLOSED_REQUEST = 499
 MAX_NAME_CHARACTERS = 128
 _RAW_USAGE_BYTES = 4096
 _RATE_LIMITED = 429
-_CLIENT_ERROR = 400
-_SERVER_ERROR = 500
+_SUCCESS = range(200, 300)
+_CLIENT_ERRORS = range(400, 500)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -63,7 +63,7 @@ class Call:
     def note_request_headers(self, headers: Mapping[str, str]) -> None:
         """Keep what tells calls apart and links traces."""
         retry = headers.get("x-stainless-retry-count", "")
-        self.client_retry = int(retry) if retry.isdecimal() and len(retry) <= 3 else 0  # noqa: PLR2004 - an SDK's small counter
+        self.client_retry = int(retry) if retry.isdecimal() and len(retry) <= 3 else 0
         traceparent = headers.get("traceparent", "")
         self.traceparent = traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
@@ -76,7 +76,7 @@ class Call:
 
     def _settle(self) -> Cost:
         refused_by_provider = (
-            self.upstream_status is not None and self.upstream_status >= _CLIENT_ERROR
+            self.upstream_status is not None and self.upstream_status not in _SUCCESS
         )
         metered_endpoint = isinstance(self.endpoint, Endpoint) and self.endpoint.metered
         if self.sent_s is None or refused_by_provider or not metered_endpoint:
@@ -93,18 +93,15 @@ class Call:
         """How the call ended: the outcome, and a code where it did not end well."""
         if self.outcome is not None:
             return self.outcome, self.error_code
-        if self.client_gone:
+        if self.client_gone and not (self.metered is not None and self.metered.final):
             return "client_error", "client_disconnected"
         status = self.upstream_status or self.status
-        if status >= _SERVER_ERROR or status == _RATE_LIMITED:
-            return "upstream_error", f"upstream_{status}"
-        if status >= _CLIENT_ERROR:
-            return "client_error", f"upstream_{status}"
+        if status not in _SUCCESS:
+            of_client = status in _CLIENT_ERRORS and status != _RATE_LIMITED
+            return "client_error" if of_client else "upstream_error", f"upstream_{status}"
         if self.metered is not None and self.metered.failed:
             return "upstream_error", "upstream_reply_unusable"
-        if self.cut:
-            return "upstream_error", "upstream_incomplete"
-        return "ok", None
+        return ("upstream_error", "upstream_incomplete") if self.cut else ("ok", None)
 
     def event(self, now: datetime, now_s: float) -> UsageEvent:
         """The call's one event."""

@@ -1,9 +1,10 @@
 """Which of a request's headers is our key, which is the provider's, and what goes on upstream.
 
-Two ways to call: `x-gateway-key` holds ours and the SDK's own header carries the provider key, which
-goes through in the form the client chose; or the SDK's own header holds ours, and the provider key
-comes from the environment (managed). No header of the gateway and no second credential reaches a
-provider, and nothing is ever decided by `Host`.
+Two ways to call: `x-gateway-key` holds ours and the SDK's own header carries the provider key,
+which goes through in the form the client chose; or ours stands alone in the SDK's own header, and
+the provider key comes from the environment (managed). A provider key that is sent always pays. No
+header of the gateway and no second credential reaches a provider, and nothing is ever decided by
+`Host`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,8 @@ from common.gateway.refusals import Refusal
 from common.llm.paths import ProtocolName
 
 GATEWAY_KEY_HEADER = "x-gateway-key"
-_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+_PROVIDER_HEADERS = ("authorization", "x-api-key")
+_CREDENTIAL_HEADERS = (*_PROVIDER_HEADERS, "x-goog-api-key", "api-key")
 _NEVER_FORWARDED = frozenset(
     {
         *_CREDENTIAL_HEADERS,
@@ -40,6 +42,7 @@ _NEVER_FORWARDED = frozenset(
         "x-priority",
         "x-serverless-authorization",
         "x-cloud-trace-context",
+        "function-execution-id",
     }
 )
 _NEVER_FORWARDED_PREFIXES = ("x-gateway-", "x-brownout", "x-forwarded-", "x-goog-iap-")
@@ -53,6 +56,9 @@ _HOP_BY_HOP_REPLY = frozenset(
         "upgrade",
         "set-cookie",
         "alt-svc",
+        # The server in front of the gateway writes its own.
+        "date",
+        "server",
     }
 )
 
@@ -84,15 +90,11 @@ def read_credentials(
     Raises:
         Refusal: missing_gateway_key, invalid_gateway_key, missing_provider_key.
     """
-    own = headers.get(GATEWAY_KEY_HEADER)
-    found = dict(_offered(headers, query))
-    provider_key: tuple[str, str] | None = None
-    if own is None:
-        own = next((text for text in found.values() if text.startswith(PREFIX)), None)
-    else:
-        provider_key = next(
-            ((name, text) for name, text in found.items() if not text.startswith(PREFIX)), None
-        )
+    found = list(_offered(headers, query))
+    ours = (text for _, text in found if text.startswith(PREFIX))
+    own = headers.get(GATEWAY_KEY_HEADER) or next(ours, None)
+    theirs = ((n, t) for n, t in found if n in _PROVIDER_HEADERS and not t.startswith(PREFIX))
+    provider_key = next(theirs, None)
     if own is None:
         raise Refusal(
             "missing_gateway_key",
@@ -106,7 +108,7 @@ def read_credentials(
             "The gateway key is not one of ours: its form or checksum is wrong. "
             "Copy it again, whole, or ask for a new one.",
         )
-    if provider_key is not None and provider_key[0] in {"authorization", "x-api-key"}:
+    if provider_key is not None:
         name, text = provider_key
         value = f"Bearer {text}" if name == "authorization" else text
         return Credentials(digest, Secret(text), (name, Secret(value)), managed=False)

@@ -7,7 +7,7 @@ wait through the same exit.
 
 import asyncio
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 Wait: TypeAlias = Literal["body", "first_byte", "next_chunk", "client"]
 
@@ -29,7 +29,7 @@ class Deadlines:
         self.waiting_for: Wait = "body"
         self.client_gone = False
 
-    async def __aenter__(self) -> "Deadlines":
+    async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
         self._timer = self._loop.call_at(self._armed_for, self._fire)
         return self

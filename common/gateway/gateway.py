@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from common.core.errors import CloudOpsError
 from common.core.events import UsageEvent
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
 from common.core.secrets import Secret
 from common.gateway.access import check_access
-from common.gateway.answer import Answer, Receive, Send, header, lower_case
+from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
 from common.gateway.call import CLIENT_CLOSED_REQUEST, Call
 from common.gateway.credentials import (
@@ -29,6 +28,7 @@ from common.gateway.credentials import (
     read_credentials,
 )
 from common.gateway.deadlines import Deadlines
+from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
@@ -47,8 +47,6 @@ logger = logging.getLogger(__name__)
 HEALTH_PATH = "/gateway/v1/health"
 SIMULATED_KEY = Secret("sim")
 """The provider key that reaches the simulated provider, where one is configured."""
-
-Scope = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,10 @@ class Gateway:
     limits: Limits = field(default_factory=Limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = lower_case(scope["headers"])  # type: ignore[arg-type] # ASGI's header list
-        path = str(scope["path"])
-        endpoint = resolve(str(scope["method"]), path, headers)
+        incoming = Incoming.of(scope, receive)
+        endpoint = resolve(incoming.method, incoming.path, incoming.headers)
         if endpoint is None:
-            await self._elsewhere(path, Answer(send))
+            await self._elsewhere(incoming.path, Answer(send))
             return
         call = Call(
             id=time_ordered_id(self.clock.now(), self.entropy(10)),
@@ -99,11 +96,11 @@ class Gateway:
             endpoint=endpoint,
             book=self.book,
         )
-        call.note_request_headers(headers)
+        call.note_request_headers(incoming.headers)
         answer = Answer(send)
         finished = False
         try:
-            await self._serve(call, endpoint, headers, scope, receive, answer)
+            await self._serve(call, endpoint, incoming, answer)
             finished = True
         except Refusal as refusal:
             finished = await self._refuse(call, refusal, answer)
@@ -113,25 +110,18 @@ class Gateway:
         if finished:
             await answer.end()
 
-    async def _serve(  # noqa: PLR0913 - the parts of one ASGI request
-        self,
-        call: Call,
-        endpoint: Endpoint | NotForwarded,
-        headers: Mapping[str, str],
-        scope: Scope,
-        receive: Receive,
-        answer: Answer,
+    async def _serve(
+        self, call: Call, endpoint: Endpoint | NotForwarded, incoming: Incoming, answer: Answer
     ) -> None:
         """Forward one call and relay its reply. Every failure leaves as a Refusal."""
         deadlines = Deadlines(self.limits.call_s)
         watch: asyncio.Task[None] | None = None
         try:
             async with deadlines:
-                credentials = await self._identify(call, headers, scope)
+                credentials = await self._identify(call, incoming)
                 forwarded = _forwardable(endpoint)
-                deadlines.expect("body", self.limits.body_s)
-                body = await self._read_body(receive, headers, deadlines)
-                watch = asyncio.create_task(_watch(receive, deadlines))
+                body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
+                watch = asyncio.create_task(incoming.watch(deadlines))
                 call.facts = call.protocol.read_facts(body)
                 if call.attribution is not None:
                     check_access(
@@ -141,7 +131,7 @@ class Gateway:
                         body,
                         metered=forwarded.metered,
                     )
-                request, strip = self._outgoing(call, forwarded, credentials, scope, body)
+                request, strip = self._outgoing(call, forwarded, credentials, incoming, body)
                 deadlines.expect("first_byte", self.limits.first_byte_s)
                 call.sent_s = self.clock.monotonic()
                 reply = await self.upstream.send(request)
@@ -182,9 +172,9 @@ class Gateway:
             # Only a server that shuts down cancels a request.
             call.outcome, call.error_code = "gateway_error", "gateway_stopped"
             raise
-        except Exception as error:
-            # The one place that owns a call: whatever else goes wrong is told without its text,
-            # which could hold something of the caller's.
+        except Exception as error:  # noqa: BLE001 - the one place that owns a call
+            # Whatever else goes wrong is told without its text, which could hold something of the
+            # caller's.
             logger.error(  # noqa: TRY400 - the message of an unknown error is not safe to log
                 "call.failed",
                 extra={
@@ -201,11 +191,12 @@ class Gateway:
             if watch is not None:
                 watch.cancel()
 
-    async def _identify(self, call: Call, headers: Mapping[str, str], scope: Scope) -> Credentials:
-        query = bytes(scope["query_string"]).decode("latin-1")  # type: ignore[call-overload] # ASGI bytes
-        credentials = read_credentials(headers, query, call.protocol.name, self.managed_keys)
+    async def _identify(self, call: Call, incoming: Incoming) -> Credentials:
+        credentials = read_credentials(
+            incoming.headers, incoming.query, call.protocol.name, self.managed_keys
+        )
         key = await self.keys.find(credentials.digest)
-        call.attribution = attribute(key, headers, self.hash_key)
+        call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
         call.provider_key_hash = credentials.provider_key.fingerprint(self.hash_key)
         call.simulated = (
@@ -213,34 +204,12 @@ class Gateway:
         )
         return credentials
 
-    async def _read_body(
-        self, receive: Receive, headers: Mapping[str, str], deadlines: Deadlines
-    ) -> bytes:
-        declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.limits.body_bytes:
-            raise _too_large(self.limits.body_bytes)
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                deadlines.client_gone = True
-                raise Refusal("incomplete_request", "The request ended before its body did.")
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > self.limits.body_bytes:
-                raise _too_large(self.limits.body_bytes)
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return b"".join(pieces)
-            deadlines.expect("body", self.limits.body_s)
-
-    def _outgoing(  # noqa: PLR0913 - everything that makes up one request
+    def _outgoing(
         self,
         call: Call,
         endpoint: Endpoint,
         credentials: Credentials,
-        scope: Scope,
+        incoming: Incoming,
         body: bytes,
     ) -> tuple[UpstreamRequest, bool]:
         """The request as the provider gets it, and whether its stream must be stripped."""
@@ -248,11 +217,10 @@ class Gateway:
         if call.simulated:
             base = f"{self.simulated_url}/{call.protocol.name}"
         call.upstream_host = urlsplit(base).netloc
-        raw_path = bytes(scope.get("raw_path") or str(scope["path"]).encode())  # type: ignore[call-overload] # ASGI bytes
-        path = raw_path.decode("latin-1").partition("?")[0].removeprefix(f"/{call.protocol.name}")
-        query = forwarded_query(bytes(scope["query_string"]).decode("latin-1"))  # type: ignore[call-overload] # ASGI bytes
+        path = incoming.raw_path.removeprefix(f"/{call.protocol.name}")
+        query = forwarded_query(incoming.query)
         sent, strip = call.protocol.prepare(body, call.facts) if endpoint.metered else (body, False)
-        headers = forwarded_headers(scope["headers"], credentials)  # type: ignore[arg-type] # ASGI's header list
+        headers = forwarded_headers(incoming.raw_headers, credentials)
         url = f"{base}{path}?{query}" if query else f"{base}{path}"
         return UpstreamRequest(endpoint.method, url, headers, sent), strip
 
@@ -263,13 +231,13 @@ class Gateway:
         if deadlines.waiting_for == "body":
             return Refusal(
                 "incomplete_request",
-                f"The request's body did not arrive within {self.limits.body_s:g} s. Send it again.",
+                f"The request's body was not there within {self.limits.body_s:g} s. Send it again.",
             )
         return Refusal(
             "upstream_timeout",
             f"{call.upstream_host} did not answer in time "
-            f"(waited for its {deadlines.waiting_for.replace('_', ' ')}). Try again, with a smaller "
-            "request if it goes on.",
+            f"(waited for its {deadlines.waiting_for.replace('_', ' ')}). Try again; if it goes "
+            "on, with a smaller request.",
         )
 
     async def _refuse(self, call: Call, refusal: Refusal, answer: Answer) -> bool:
@@ -297,7 +265,7 @@ class Gateway:
         try:
             async with asyncio.timeout(self.limits.publish_s):
                 await self.bus.publish("usage", event)
-        except (CloudOpsError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a bus raises, the event is not lost
             # Whole, in one line, so that it can be sent again.
             logger.error(  # noqa: TRY400 - the event is the message
                 "usage.unpublished",
@@ -311,8 +279,8 @@ class Gateway:
             status, text = (
                 404,
                 {
-                    "error": f"There is nothing at {path[:200]}. Use /openai/v1/..., /anthropic/v1/... "
-                    "or /v1/..."
+                    "error": f"There is nothing at {path[:200]}. Use /openai/v1/..., "
+                    "/anthropic/v1/... or /v1/..."
                 },
             )
         body = json.dumps(text).encode()
@@ -328,23 +296,13 @@ def _forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
         return endpoint
     if endpoint.allowed_methods:
         allowed = ", ".join(endpoint.allowed_methods)
-        raise Refusal("method_not_allowed", f"{endpoint.path} takes {allowed} only.")
+        raise Refusal(
+            "method_not_allowed",
+            f"{endpoint.path} takes {allowed} only.",
+            allow=endpoint.allowed_methods,
+        )
     raise Refusal(
         "endpoint_not_supported",
         f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
         "not account for it. Call the provider directly, or use an endpoint of the README's list.",
     )
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        "body_too_large",
-        f"The request's body is above {limit // 1024 // 1024} MiB. Send less, or upload files to "
-        "the provider and name them.",
-    )
-
-
-async def _watch(receive: Receive, deadlines: Deadlines) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    deadlines.client_left()

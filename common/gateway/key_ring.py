@@ -61,8 +61,8 @@ class KeyRing:
         if entry.key is None:
             raise Refusal(
                 "invalid_gateway_key",
-                "The gateway key is well formed but unknown here. Check which installation made it, "
-                "or ask for a new one.",
+                "The gateway key is well formed but unknown here. Check which installation made "
+                "it, or ask for a new one.",
             )
         reason = refusal(entry.key, self._clock.now())
         if reason == "expired":

@@ -1,10 +1,9 @@
 """Why the gateway itself answers a call, instead of a provider.
 
-Each refusal has a stable code, a status and a message that says what to do. It reaches the client in
-the form of the API it speaks, with `x-gateway-error` naming the code.
+Each refusal has a stable code, a status and a message that says what to do. It reaches the client
+in the form of the API it speaks, with `x-gateway-error` naming the code.
 """
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -57,13 +56,25 @@ _UPSTREAM_FAULTS = frozenset({"upstream_unreachable", "upstream_disconnected", "
 _OUR_FAULTS = frozenset({"store_unavailable", "internal_error"})
 
 
-@dataclass(frozen=True)
-class Refusal(Exception):  # noqa: N818 - it is an answer, not only an error
-    """An answer of the gateway's own. `retry_after_s` goes into `retry-after`."""
+class Refusal(Exception):
+    """An answer of the gateway's own.
 
-    code: Code
-    message: str
-    retry_after_s: int | None = None
+    `retry_after_s` goes into `retry-after`, `allow` (methods) into `allow`.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        retry_after_s: int | None = None,
+        allow: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+        self.allow = allow
 
     @property
     def status(self) -> int:

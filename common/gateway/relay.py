@@ -1,8 +1,9 @@
 """A provider's reply on its way to the client.
 
 Streams pass chunk by chunk, each in the turn it came in. A JSON reply up to 1 MiB is held until it
-is whole, so that its cost can stand in a header; a longer one passes as it comes. Neither is changed,
-but for a usage chunk that only the gateway asked for, and the installation's own key in an error.
+is whole, so that its cost can stand in a header; a longer one passes as it comes. Neither is
+changed, but for a usage chunk that only the gateway asked for, and the installation's own key in an
+error.
 """
 
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from common.gateway.answer import Answer, header
 from common.gateway.call import Call
 from common.gateway.credentials import RawHeaders, answered_headers
 from common.gateway.deadlines import Deadlines
-from common.gateway.upstream import UpstreamReply
+from common.gateway.upstream import UpstreamDisconnected, UpstreamReply
 from common.llm.metered import Metered
 from common.llm.paths import Endpoint
 
@@ -26,7 +27,7 @@ MASKED_CHARACTERS = 12
 _ERROR = 400
 
 
-async def relay(  # noqa: PLR0913 - one call's two ends, and how to treat them
+async def relay(
     call: Call,
     reply: UpstreamReply,
     answer: Answer,
@@ -64,7 +65,7 @@ async def _timed(
         deadlines.expect("next_chunk", idle_s)
 
 
-async def _relay_stream(  # noqa: PLR0913 - see relay
+async def _relay_stream(
     call: Call,
     reply: UpstreamReply,
     answer: Answer,
@@ -78,21 +79,25 @@ async def _relay_stream(  # noqa: PLR0913 - see relay
     # No length: where the provider breaks off, an error event takes the place of the rest.
     headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
     try:
+        deadlines.allow_client_time()
         await answer.start(reply.status, headers)
         async for chunk in chunks:
             passed = tap.feed(chunk)
             if passed:
                 await answer.body(passed)
+        deadlines.allow_client_time()
         rest = tap.finish()
         if rest:
             await answer.body(rest)
+    except UpstreamDisconnected:
+        if not tap.done:  # Behind the provider's own end there is nothing to miss.
+            raise
     finally:
         call.metered = tap.result()
         call.cut = not tap.done and not call.metered.final
-        deadlines.allow_client_time()
 
 
-async def _relay_whole(  # noqa: PLR0913 - see relay
+async def _relay_whole(
     call: Call,
     reply: UpstreamReply,
     answer: Answer,

@@ -1,9 +1,9 @@
 """What a call cost, from what its reply told.
 
 A final usage is priced as it is. Without one the cost is estimated upwards: a token is at least one
-byte, some output is hidden, and a provider goes on generating for a moment after it was left, so the
-estimate is the known (or bounded) input, a bound of the output seen, and an allowance for what was
-not seen. What cannot be priced has no cost and a reason; it is never 0.
+byte, some output is hidden, and a provider goes on generating for a moment after it was left, so
+the estimate is the known (or bounded) input, a bound of the output seen, and an allowance for what
+was not seen. What cannot be priced has no cost and a reason; it is never 0.
 """
 
 from collections.abc import Mapping, Sequence

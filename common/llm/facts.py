@@ -12,8 +12,11 @@ EDIT_LIMIT_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Facts of one request body. `readable` False means that it is no JSON object we understand:
-    it is forwarded as it came, and the provider judges it."""
+    """Facts of one request body.
+
+    `readable` False means that it is no JSON object we understand: it is forwarded as it came, and
+    the provider judges it.
+    """
 
     readable: bool
     model: str | None = None

@@ -22,7 +22,8 @@ class Metered:
     """All that a reply told about itself.
 
     `final` means that the provider's last word on usage was seen. Without it, `lines` holds what
-    was told so far (input, for a stream that was cut), and `output_bytes` bounds what was generated.
+    was told so far (input, for a stream that was cut), and `output_bytes` bounds what was
+    generated.
     """
 
     lines: tuple[UsageLine, ...] = ()
@@ -84,6 +85,6 @@ def numbers_only(usage: object, *, depth: int = 4) -> Any:
         return [numbers_only(value, depth=depth - 1) for value in usage[:32]]
     if isinstance(usage, bool | int | float):
         return usage
-    if isinstance(usage, str) and len(usage) <= 64 and " " not in usage:  # noqa: PLR2004 - a name
+    if isinstance(usage, str) and len(usage) <= 64 and " " not in usage:
         return usage
     return None

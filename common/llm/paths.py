@@ -1,7 +1,8 @@
 """Which path is which endpoint: the one list of what the gateway forwards.
 
-To add an endpoint, add a line to `ENDPOINTS` and, if it is metered in a new form, a protocol module.
-Everything else is refused, because a path that nobody prices is a path around every budget.
+To add an endpoint, add a line to `ENDPOINTS` and, if it is metered in a new form, a module in
+`protocols/`. Everything else is refused, because a path that nobody prices is a path around every
+budget.
 """
 
 import re

@@ -51,6 +51,12 @@ def test_a_caller_s_own_provider_key_goes_through_in_its_form(
     assert found.digest == key_digest(OURS)
 
 
+def test_a_provider_key_beside_ours_pays_whichever_header_ours_is_in() -> None:
+    found = _read({"authorization": f"Bearer {OURS}", "x-api-key": "sk-mine"}, anthropic=True)
+
+    assert (found.provider_key.reveal(), found.managed) == ("sk-mine", False)
+
+
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
@@ -82,7 +88,7 @@ def test_the_installation_s_key_pays_where_only_ours_was_sent(
         ({}, "missing_gateway_key"),
         ({"authorization": "Bearer sk-mine"}, "missing_gateway_key"),
         ({"authorization": OURS}, "missing_gateway_key"),
-        ({"x-gateway-key": ""}, "invalid_gateway_key"),
+        ({"x-gateway-key": ""}, "missing_gateway_key"),
         ({"x-gateway-key": "sk-mine"}, "invalid_gateway_key"),
         ({"x-gateway-key": OURS[:-1] + ("a" if OURS[-1] != "a" else "b")}, "invalid_gateway_key"),
         ({"authorization": "Bearer ocg_short"}, "invalid_gateway_key"),

@@ -10,7 +10,8 @@ TINY_S = 0.02
 
 
 async def _wait(deadlines: Deadlines, *expected: tuple[Wait, float]) -> None:
-    """Wait for ever, with these expectations one after the other."""
+    """Wait with these expectations, one after the other, until the client leaves after 2 s."""
+    asyncio.get_running_loop().call_later(2, deadlines.client_left)
     async with deadlines:
         for what, within_s in expected:
             deadlines.expect(what, within_s)
@@ -55,13 +56,16 @@ async def test_gives_the_client_the_rest_of_the_call() -> None:
 
 
 async def test_ends_the_whole_call_whatever_it_waits_for() -> None:
+    deadlines = Deadlines(TINY_S)
+
     with pytest.raises(TimeoutError):
-        await _wait(Deadlines(TINY_S), ("next_chunk", 60))
+        await _wait(deadlines, ("next_chunk", 60))
+
+    assert not deadlines.client_gone
 
 
 async def test_a_nearer_expectation_counts() -> None:
     deadlines = Deadlines(60)
-    asyncio.get_running_loop().call_later(2, deadlines.client_left)
 
     with pytest.raises(TimeoutError):
         await _wait(deadlines, ("first_byte", 60), ("next_chunk", TINY_S))

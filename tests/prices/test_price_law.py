@@ -65,7 +65,7 @@ def test_it_prices_every_card_at_every_boundary_as_genai_prices_does(
     providers: Mapping[str, types.Provider],
     known_differences: Mapping[str, Mapping[str, str]],
 ) -> None:
-    random = Random(SEED)  # noqa: S311 - the same calls in every run
+    random = Random(SEED)
     differences: Counter[str | None] = Counter()
     for provider in providers.values():
         cards = list(book.iter_cards(provider.id))
@@ -83,7 +83,7 @@ def test_it_keeps_variants_from_models_found_in_another_providers_list(
     book: PriceBook, providers: Mapping[str, types.Provider]
 ) -> None:
     azure, listed = providers["azure"], list(providers.values())
-    random = Random(SEED)  # noqa: S311 - the same calls in every run
+    random = Random(SEED)
     compared = 0
     for owner in ("openai", "anthropic"):
         for model in providers[owner].models:

@@ -123,7 +123,7 @@ class StreamTap:
         return set(told)
 
 
-def _metered(  # noqa: PLR0913 - one private constructor for both forms of a reply
+def _metered(
     usage: Mapping[str, Any] | None,
     *,
     model: str | None,

@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from common.llm.facts import (
     EDIT_LIMIT_BYTES,
     CallFacts,
@@ -26,6 +28,7 @@ from common.llm.metered import Counts, Metered, UsageLine, numbers_only
 from common.llm.sse import EventSplitter, event_data
 
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
+_SAMPLED_CHUNKS = 4
 _UNIT_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cache_read_tokens", ("prompt_tokens_details", "cached_tokens")),
     ("cache_write_tokens", ("prompt_tokens_details", "cache_write_tokens")),
@@ -86,7 +89,7 @@ class StreamTap:
         self._anomalies: list[str] = []
         self._usage_chunk: Mapping[str, Any] | None = None
         self._first_chunk: Mapping[str, Any] | None = None
-        self._output_bytes = 0
+        self._output = _OutputCount()
         self._finish_reason: str | None = None
         self._failed = False
         self.done = False
@@ -114,15 +117,14 @@ class StreamTap:
         if self._splitter.overflowed:
             self._anomalies.append("an event above 256 kB was not read")
         source = self._usage_chunk or self._first_chunk or {}
-        metered = _metered(
+        return _metered(
             source,
             self._first_chunk or source,
             finish_reason=self._finish_reason,
-            output_bytes=self._output_bytes,
+            output_bytes=self._output.bound,
             anomalies=self._anomalies,
             failed=self._failed,
         )
-        return metered
 
     def _stripped(self, event: bytes) -> bytes:
         chunk = self._look(event)
@@ -132,11 +134,10 @@ class StreamTap:
 
     def _look(self, event: bytes) -> Mapping[str, Any] | None:
         """The decoded chunk where it had to be decoded: the first, the last ones, usage, errors."""
-        # All that a model says stands in the choices or behind them.
-        self._output_bytes += len(event) - max(0, event.find(b'"choices"'))
+        self._output.add(event)
         with_usage = b'"usage"' in event and not _NULL_USAGE.search(event)
         with_finish = b'"finish_reason":null' not in event
-        if self._first_chunk is not None and not with_usage and not with_finish:
+        if self._output.is_sampled and not with_usage and not with_finish:
             return None
         data = event_data(event)
         if data == b"[DONE]":
@@ -145,14 +146,63 @@ class StreamTap:
         chunk = parse_object(data) if data else None
         if chunk is None:
             return None
-        if self._first_chunk is None and chunk.get("choices"):
-            self._first_chunk = chunk
+        if isinstance(choices := chunk.get("choices"), list) and choices:
+            self._first_chunk = self._first_chunk or chunk
+            self._output.sample(event, choices)
         if isinstance(chunk.get("usage"), dict):
             self._usage_chunk = chunk
         if isinstance(chunk.get("error"), dict):
             self._failed = True
         self._finish_reason = _finish_reason(chunk) or self._finish_reason
         return chunk
+
+
+class _OutputCount:
+    """Bounds the text in a stream without decoding each chunk.
+
+    All that a model says stands in a chunk's choices or behind them. The first chunks are decoded
+    to learn how many bytes of that part are there anyway; the least of them is taken off each.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._chunks = 0
+        self._frames: list[int] = []
+
+    @property
+    def is_sampled(self) -> bool:
+        return len(self._frames) >= _SAMPLED_CHUNKS
+
+    @property
+    def bound(self) -> int:
+        frame = min(self._frames) if self._frames else 0
+        return max(0, self._bytes - self._chunks * frame)
+
+    def add(self, event: bytes) -> None:
+        if spoken := _spoken_part(event):
+            self._bytes += spoken
+            self._chunks += 1
+
+    def sample(self, event: bytes, choices: list[Any]) -> None:
+        if not self.is_sampled:
+            said = sum(
+                _text_bytes(choice.get("delta")) for choice in choices if isinstance(choice, dict)
+            )
+            self._frames.append(max(0, _spoken_part(event) - said))
+
+
+def _spoken_part(event: bytes) -> int:
+    start = event.find(b'"choices"')
+    return len(event) - start if start >= 0 else 0
+
+
+def _text_bytes(value: object) -> int:
+    """Bytes of all texts in a decoded value, as JSON writes them."""
+    if isinstance(value, str):
+        return len(orjson.dumps(value)) - 2
+    if isinstance(value, dict):
+        return sum(map(_text_bytes, value.values()))
+    return sum(map(_text_bytes, value)) if isinstance(value, list) else 0
 
 
 def _finish_reason(reply: Mapping[str, Any]) -> str | None:
@@ -163,7 +213,7 @@ def _finish_reason(reply: Mapping[str, Any]) -> str | None:
     return next((str(reason)[:40] for reason in reasons if reason), None)
 
 
-def _metered(  # noqa: PLR0913 - one private constructor for both forms of a reply
+def _metered(
     reply: Mapping[str, Any],
     named_in: Mapping[str, Any],
     *,

@@ -1,0 +1,88 @@
+"""A request as ASGI hands it over: its head, its body under limits, and whether the client left."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from common.gateway.credentials import RawHeaders
+from common.gateway.deadlines import Deadlines
+from common.gateway.refusals import Refusal
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Scope: TypeAlias = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One request. `raw_path` is still percent-encoded; `headers` have lower-case names."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]
+    raw_headers: RawHeaders
+    receive: Receive
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive) -> "Incoming":
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        return cls(
+            method=scope["method"],
+            path=scope["path"],
+            raw_path=raw_path.decode("latin-1").partition("?")[0],
+            query=scope["query_string"].decode("latin-1"),
+            headers=lower_case(scope["headers"]),
+            raw_headers=list(scope["headers"]),
+            receive=receive,
+        )
+
+    async def body(self, deadlines: Deadlines, most_bytes: int, within_s: float) -> bytes:
+        """The whole body; each piece is due within so many seconds.
+
+        Raises:
+            Refusal: body_too_large, incomplete_request.
+            TimeoutError: a piece did not come in time.
+        """
+        declared = self.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > most_bytes:
+            raise _too_large(most_bytes)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            deadlines.expect("body", within_s)
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                deadlines.client_gone = True
+                raise Refusal("incomplete_request", "The request ended before its body did.")
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > most_bytes:
+                raise _too_large(most_bytes)
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    async def watch(self, deadlines: Deadlines) -> None:
+        """End the call's wait when the client leaves."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        deadlines.client_left()
+
+
+def lower_case(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name. Of a repeated one the first counts."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return headers
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        "body_too_large",
+        f"The request's body is above {limit // 1024 // 1024} MiB. Send less, or upload files to "
+        "the provider and name them.",
+    )
