@@ -101,7 +101,11 @@ def _told_apart(error: httpx.TransportError) -> UpstreamUnreachable | UpstreamDi
     """
     cause = error.__cause__
     never_connected = isinstance(
-        cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
+        cause,
+        aiohttp.ClientConnectorError
+        | aiohttp.ConnectionTimeoutError
+        | aiohttp.ClientHttpProxyError
+        | aiohttp.InvalidURL,
     )
     kind = UpstreamUnreachable if never_connected else UpstreamDisconnected
     return kind(type(cause or error).__name__)

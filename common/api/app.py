@@ -4,6 +4,7 @@ Every error leaves as a problem document. Anything that was not raised on purpos
 answered as `internal_error` without its text, because that may hold what a caller must not see.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,7 @@ from common.api.price_routes import price_operations
 from common.api.problems import (
     BodyTooLarge,
     MethodNotAllowed,
+    UnsupportedMediaType,
     as_invalid_input,
     problem_response,
 )
@@ -108,7 +110,7 @@ class Api:
             query=_read_query(request, operation),
             given=dict(request.query_params),
             body=await _read_body(request, operation),
-            if_match=request.headers.get("if-match"),
+            if_match=request.headers.get("if-match") if operation.takes_if_match else None,
             idempotency_key=request.headers.get("idempotency-key")
             if operation.takes_idempotency_key
             else None,
@@ -165,13 +167,33 @@ async def _read_body(request: Request, operation: AnyOperation) -> BaseModel:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
-    if not body and operation.body is NoBody:
+    if body:
+        _require_json(request)
+    elif operation.body is NoBody:
         return NoBody()
+    text = bytes(body or b"{}")
     try:
-        read: BaseModel = operation.body.model_validate_json(bytes(body or b"{}"))
+        read: BaseModel = operation.body.model_validate_json(text)
     except ValidationError as error:
         raise as_invalid_input(error) from None
+    json.loads(text, object_pairs_hook=_refuse_repeated)
     return read
+
+
+def _require_json(request: Request) -> None:
+    sent = request.headers.get("content-type", "application/json")
+    if sent.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(
+            "send the body as JSON, with `Content-Type: application/json`", field="Content-Type"
+        )
+
+
+def _refuse_repeated(members: list[tuple[str, Any]]) -> None:
+    names = set()
+    for name, _ in members:
+        if name in names:
+            raise InvalidInput("send this member of the body once", field=name)
+        names.add(name)
 
 
 def _respond(answer: Answer, operation: AnyOperation, request_id: str) -> Response:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from common.api.envelopes import Time, View
+from common.api.instants import Instant
 from common.api.operations import Asked, Paging
 from common.core.ids import SLUG
 from common.gateway.names import MAX_NAME_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS
@@ -120,7 +121,7 @@ class KeyBody(Asked):
     tags: Tags = Field({})
     may_act_as: list[Slug] = Field([], description="other agents of the same team")
     policy: PolicyBody = PolicyBody()
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class RotateBody(Asked):

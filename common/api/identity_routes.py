@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic
+from typing import Annotated, Any, Generic
 
-from common.api.cursors import PAGING, make_cursor, read_cursor
+from pydantic import Field
+
+from common.api.cursors import PAGING, Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, View, state_source
 from common.api.identity_models import (
     AgentBody,
@@ -42,6 +44,7 @@ from common.api.operations import (
 )
 from common.api.problems import PreconditionRequired
 from common.api.writes import Shown, change
+from common.core.ids import SLUG
 from common.core.ports import Ref
 from common.gateway.identity import (
     Agent,
@@ -60,6 +63,10 @@ from common.gateway.identity import (
     to_data,
     update_member,
 )
+
+
+class _MemberPlace(Place):
+    id: Annotated[str, Field(pattern=f"^{SLUG.pattern}(:{SLUG.pattern})?$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +190,8 @@ def _operations(kind: _Kind[M]) -> list[AnyOperation]:
 async def _list(kind: _Kind[M], call: Call[Any, Any]) -> Answer:
     asked = call.query.model_dump(exclude_none=True)
     where = {name: value for name, value in asked.items() if name not in PAGING}
-    after = None
-    if call.query.after is not None:
-        after = read_cursor(call.given, call.query.after)["id"]
+    place = read_cursor(call.given, call.query.after, _MemberPlace)
+    after = None if place is None else place.id
     documents, limit = call.services.documents, call.query.limit
     page = await list_members(documents, kind.member, where, after=after, limit=limit)
     count = await count_documents(documents, kind.member.collection, where)

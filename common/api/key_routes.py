@@ -1,8 +1,11 @@
 """Gateway keys over HTTP. The text of a key is in one answer, the first, and nowhere else."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from common.api.cursors import PAGING, make_cursor, read_cursor
+from pydantic import Field
+
+from common.api.cursors import PAGING, Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.identity_models import (
     KeyBody,
@@ -26,6 +29,10 @@ from common.gateway.key_changes import (
     rotate_key,
 )
 from common.gateway.keys import KEYS, Key, KeyPolicy, refusal
+
+
+class _KeyPlace(Place):
+    key_id: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
 def key_operations() -> list[AnyOperation]:
@@ -56,9 +63,8 @@ def key_operations() -> list[AnyOperation]:
 async def _list(call: Call[KeyQuery, NoBody]) -> Answer:
     asked = call.query.model_dump(exclude_none=True)
     where = {name: value for name, value in asked.items() if name not in PAGING}
-    after = None
-    if call.query.after is not None:
-        after = read_cursor(call.given, call.query.after)["key_id"]
+    place = read_cursor(call.given, call.query.after, _KeyPlace)
+    after = None if place is None else place.key_id
     documents, limit = call.services.documents, call.query.limit
     page = await list_keys(documents, where, after=after, limit=limit)
     count = await count_documents(documents, KEYS, where)

@@ -1,11 +1,12 @@
 """The price book in force over HTTP: searchable, with exact rates as the list states them."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from common.api.cursors import make_cursor, read_cursor
+from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, Source, Time, View
+from common.api.instants import Instant
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation, Paging
 from common.core.errors import InvalidInput
 
@@ -15,7 +16,11 @@ class PriceQuery(Paging):
         None, max_length=256, description="part of a model's id or name, in any case"
     )
     provider: str | None = Field(None, description="whose list, by its id in the book")
-    at: AwareDatetime | None = Field(None, description="prices in force then; now if not given")
+    at: Instant | None = Field(None, description="prices in force then; now if not given")
+
+
+class _PricePlace(Place):
+    row: Annotated[int, Field(ge=0)]
 
 
 class TierView(View):
@@ -72,7 +77,8 @@ async def _list(call: Call[PriceQuery, NoBody]) -> Answer:
         for card in book.iter_cards(query.provider)
         if wanted in card.key.lower() or wanted in (card.name or "").lower()
     ]
-    start = 0 if query.after is None else int(read_cursor(call.given, query.after)["row"] or 0)
+    place = read_cursor(call.given, query.after, _PricePlace)
+    start = 0 if place is None else place.row
     page = cards[start : start + query.limit]
     end = start + len(page)
     return Answer(
@@ -99,7 +105,7 @@ async def _list(call: Call[PriceQuery, NoBody]) -> Answer:
                 for card in page
             ],
             total=Count(count=len(cards)),
-            next=make_cursor(call.given, {"row": str(end)}) if end < len(cards) else None,
+            next=make_cursor(call.given, {"row": end}) if end < len(cards) else None,
             sources=[Source(name="price_book", as_of=call.now, detail=book.digest)],
         )
     )

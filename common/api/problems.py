@@ -19,6 +19,11 @@ class BodyTooLarge(CloudOpsError):
     status = 413
 
 
+class UnsupportedMediaType(CloudOpsError):
+    code = "unsupported_media_type"
+    status = 415
+
+
 class MethodNotAllowed(CloudOpsError):
     code = "method_not_allowed"
     status = 405

@@ -3,14 +3,14 @@
 import json
 import re
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import Field, field_validator
 
-from common.api.cursors import make_cursor, read_cursor
+from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Listing, Source, Time, Usd, View, usd_or_none
+from common.api.instants import Instant
 from common.api.operations import Answer, AnyOperation, Call, NoBody, Operation, Paging
-from common.core.errors import InvalidInput
 from common.core.events import CostSource, Outcome
 from common.core.money import usd_text
 from common.core.ports import Row
@@ -33,8 +33,8 @@ _TAG = re.compile(r"tag:([a-z0-9][a-z0-9_.-]{0,62})")
 class UsageQuery(Paging):
     """Which calls."""
 
-    since: AwareDatetime | None = Field(None, description="24 hours before `until` if not given")
-    until: AwareDatetime | None = Field(None, description="not included; now if not given")
+    since: Instant | None = Field(None, description="24 hours before `until` if not given")
+    until: Instant | None = Field(None, description="not included; now if not given")
     org: str | None = None
     team: str | None = None
     project: str | None = None
@@ -43,6 +43,7 @@ class UsageQuery(Paging):
     model: str | None = None
     provider: str | None = None
     outcome: Outcome | None = None
+    failed: bool | None = Field(None, description="true: every outcome but ok; false: ok")
     error_code: str | None = None
     cost_source: CostSource | None = None
     simulated: bool | None = None
@@ -68,6 +69,21 @@ class SummaryQuery(UsageQuery):
         if len(set(names)) < len(names) or sum(name.startswith("tag:") for name in names) > 1:
             raise ValueError("name each dimension once, and one tag at most")
         return group
+
+
+class _PageTime(Place):
+    """Pages keep the end of the first one, where it was chosen by default."""
+
+    until: Instant
+
+
+class _GroupPlace(_PageTime):
+    row: Annotated[int, Field(ge=0)]
+
+
+class _CallPlace(_PageTime):
+    time: Instant
+    id: str
 
 
 class FiguresView(View):
@@ -155,7 +171,7 @@ def usage_operations() -> list[AnyOperation]:
 
 async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
     query = call.query
-    place = _place(call)
+    place = read_cursor(call.given, query.after, _GroupPlace)
     chosen = _filter(query, place, call.now)
     names = query.group.split(",") if query.group else []
     tag = next((name.removeprefix("tag:") for name in names if name.startswith("tag:")), None)
@@ -163,7 +179,7 @@ async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
     summary = await summarise(
         call.services.warehouse, chosen, dimensions, tag=tag, granularity=query.granularity
     )
-    start = int(place.get("row") or 0)
+    start = 0 if place is None else place.row
     page = summary.groups[start : start + query.limit]
     end = start + len(page)
     return Answer(
@@ -173,7 +189,7 @@ async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
             answer=sentence(summary.total, chosen),
             data=[_group_view(names, group) for group in page],
             total=FiguresView(**_figures(summary.total)),
-            next=_cursor(call, chosen, {"row": str(end)}) if end < len(summary.groups) else None,
+            next=_cursor(call, chosen, {"row": end}) if end < len(summary.groups) else None,
             sources=[Source(name="warehouse", as_of=call.now)],
         )
     )
@@ -181,12 +197,10 @@ async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
 
 async def _calls(call: Call[UsageQuery, NoBody]) -> Answer:
     query = call.query
-    place = _place(call)
+    place = read_cursor(call.given, query.after, _CallPlace)
     chosen = _filter(query, place, call.now)
     warehouse = call.services.warehouse
-    position = None
-    if place.get("id"):
-        position = Position(datetime.fromisoformat(place["time"] or ""), place["id"] or "")
+    position = None if place is None else Position(place.time, place.id)
     rows = await list_calls(warehouse, chosen, after=position, limit=query.limit + 1)
     page = rows[: query.limit]
     total = (await summarise(warehouse, chosen)).total
@@ -228,20 +242,10 @@ def sentence(total: Figures, chosen: Filter) -> str:
     return f"{text}{'; ' if notes else ''}{', '.join(notes)}."
 
 
-def _place(call: Call[Any, Any]) -> dict[str, str | None]:
-    after = call.query.after
-    return {} if after is None else read_cursor(call.given, after)
-
-
-def _filter(query: UsageQuery, place: dict[str, str | None], now: datetime) -> Filter:
-    # A page keeps the time of the first one, where it was chosen by default.
-    until = query.until or datetime.fromisoformat(place.get("until") or now.isoformat())
-    try:
-        since = query.since or until - DEFAULT_SPAN
-    except OverflowError:
-        raise InvalidInput("choose a later time", field="until") from None
+def _filter(query: UsageQuery, place: _PageTime | None, now: datetime) -> Filter:
+    until = query.until or (now if place is None else place.until)
     return Filter(
-        since=since,
+        since=query.since or until - DEFAULT_SPAN,
         until=until,
         org=query.org,
         team=query.team,
@@ -251,13 +255,14 @@ def _filter(query: UsageQuery, place: dict[str, str | None], now: datetime) -> F
         model=query.model,
         provider=query.provider,
         outcome=query.outcome,
+        failed=query.failed,
         error_code=query.error_code,
         cost_source=query.cost_source,
         simulated=query.simulated,
     )
 
 
-def _cursor(call: Call[Any, Any], chosen: Filter, place: dict[str, str]) -> str:
+def _cursor(call: Call[Any, Any], chosen: Filter, place: dict[str, str | int]) -> str:
     return make_cursor(call.given, {**place, "until": chosen.until.isoformat()})
 
 

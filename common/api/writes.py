@@ -2,8 +2,10 @@
 
 The record of an idempotent request is stored in the same commit as what the request changes. Of two
 requests with the same key at the same time one commits; the other's commit conflicts on the record,
-is planned again, finds the record and answers what the first one answered. Records count for 24
-hours. A secret is not in the record, so a repeated request answers without it.
+is planned again, finds the record and answers what the first one answered. The first may also
+commit between the other's reads; what that one was refused for is then the first one's work, so the
+record is looked for again. Records count for 24 hours. A secret is not in the record, so a repeated
+request answers without it.
 """
 
 import hashlib
@@ -17,8 +19,8 @@ from typing import Any, TypeVar
 from common.api.envelopes import View
 from common.api.operations import Answer, Call
 from common.api.problems import IdempotencyKeyReused
-from common.core.errors import InvalidInput
-from common.core.ports import Create, Document, Put, Ref, Write
+from common.core.errors import CloudOpsError, InvalidInput, StoreUnavailable, VersionConflict
+from common.core.ports import Document, Put, Ref, Write
 from common.core.transactions import Read
 from common.gateway.changes import Change, Moment, Plan, apply_change
 
@@ -43,20 +45,26 @@ async def change(call: Call[Any, Any], plan: Plan[T], show: Callable[[T], Shown]
     Raises:
         InvalidInput: the Idempotency-Key has not the right form.
         IdempotencyKeyReused: it was used for another request within 24 hours.
+        StoreUnavailable: others were faster again and again, and the caller named no version.
         CloudOpsError: what the plan refuses with.
     """
     answered = _always(plan, show)
     if call.idempotency_key is not None:
         answered = _once(call, call.idempotency_key, plan, show)
     services = call.services
-    return await apply_change(
-        answered,
-        call.actor,
-        documents=services.documents,
-        bus=services.bus,
-        clock=services.clock,
-        entropy=services.entropy,
-    )
+    try:
+        return await apply_change(
+            answered,
+            call.actor,
+            documents=services.documents,
+            bus=services.bus,
+            clock=services.clock,
+            entropy=services.entropy,
+        )
+    except VersionConflict as error:
+        if call.if_match is not None:
+            raise
+        raise StoreUnavailable(f"nothing is stored: {error.detail}") from None
 
 
 def _always(plan: Plan[T], show: Callable[[T], Shown]) -> Plan[Answer]:
@@ -77,16 +85,29 @@ def _once(
     ref = Ref("idempotency", _digest(call.actor.email, key))
     request = _request_digest(call)
 
-    async def planned(read: Read, moment: Moment) -> Change[Answer]:
+    async def repeated(read: Read, moment: Moment) -> Change[Answer] | None:
         [record] = await read([ref])
-        if record is not None and moment.now < record.data["delete_at"]:
-            return _repeated(record, request)
-        made = await plan(read, moment)
+        if record is None or moment.now >= record.data["delete_at"]:
+            return None
+        return _repeated(record, request)
+
+    async def planned(read: Read, moment: Moment) -> Change[Answer]:
+        earlier = await repeated(read, moment)
+        if earlier is not None:
+            return earlier
+        try:
+            made = await plan(read, moment)
+        except CloudOpsError:
+            earlier = await repeated(read, moment)
+            if earlier is None:
+                raise
+            return earlier
         shown = show(made.result)
-        writes: tuple[Write, ...] = ()
-        if made.writes:
-            writes = (*made.writes, _recorded(ref, record, request, shown, moment))
-        return _answering(made, _first_answer(shown), writes)
+        if not made.writes:
+            earlier = await repeated(read, moment)
+            return earlier or _answering(made, _first_answer(shown), ())
+        record = _recorded(ref, request, shown, moment)
+        return _answering(made, _first_answer(shown), (*made.writes, record))
 
     return planned
 
@@ -119,18 +140,14 @@ def _repeated(record: Document, request: str) -> Change[Answer]:
     )
 
 
-def _recorded(
-    ref: Ref, stale: Document | None, request: str, shown: Shown, moment: Moment
-) -> Write:
+def _recorded(ref: Ref, request: str, shown: Shown, moment: Moment) -> Put:
     data = {
         "request": request,
         "answer": shown.repeated.model_dump_json(),
         "etag": shown.etag,
         "delete_at": moment.now + KEPT_FOR,
     }
-    if stale is None:
-        return Create(ref, data)
-    return Put(ref, data, if_version=stale.version)
+    return Put(ref, data)
 
 
 def _etag(etag: str | None) -> dict[str, str]:

@@ -126,5 +126,5 @@ async def _publish(bus: Bus, event: KeyEvent) -> None:
     except PublishFailed as error:
         logger.error(  # noqa: TRY400 - the cause is in `detail`; a traceback says no more
             "event.unpublished",
-            extra={"detail": error.detail, "event": event.model_dump(mode="json")},
+            extra={"detail": error.detail, "key_event": event.model_dump(mode="json")},
         )

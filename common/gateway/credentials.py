@@ -92,7 +92,7 @@ def read_credentials(
     """
     found = list(_offered(headers, query))
     ours = (text for _, text in found if text.startswith(PREFIX))
-    own = headers.get(GATEWAY_KEY_HEADER) or next(ours, None)
+    own = _gateway_header(headers) or next(ours, None)
     theirs = ((n, t) for n, t in found if n in _PROVIDER_HEADERS and not t.startswith(PREFIX))
     provider_key = next(theirs, None)
     if own is None:
@@ -125,6 +125,11 @@ def read_credentials(
         else ("x-api-key", managed)
     )
     return Credentials(digest, managed, header, managed=True)
+
+
+def _gateway_header(headers: Mapping[str, str]) -> str:
+    """Our own header, with or without the `Bearer` people put before every key."""
+    return headers.get(GATEWAY_KEY_HEADER, "").strip().removeprefix("Bearer ").strip()
 
 
 def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]]:

@@ -11,8 +11,9 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from common.core.errors import CloudOpsError
 from common.core.events import UsageEvent
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
@@ -38,13 +39,16 @@ from common.gateway.upstream import (
     UpstreamRequest,
     UpstreamUnreachable,
 )
-from common.llm.paths import Endpoint, NotForwarded, resolve
+from common.llm.paths import Endpoint, NotForwarded, forwarded_by, resolve
 from common.llm.price_book import PriceBook
-from common.llm.protocol import PROTOCOLS
+from common.llm.protocol import PROTOCOLS, ErrorText
 
 logger = logging.getLogger(__name__)
 
 HEALTH_PATH = "/gateway/v1/health"
+ADDRESSES = ("/openai/v1/...", "/anthropic/v1/...", "/v1/...")
+_PATH_SAFE = "/:@!$&'()*+,;=-._~"
+"""What RFC 3986 lets stand in a path."""
 SIMULATED_KEY = Secret("sim")
 """The provider key that reaches the simulated provider, where one is configured."""
 
@@ -54,7 +58,7 @@ class Limits:
     """Sizes in bytes, times in seconds."""
 
     body_bytes: int = 32 * 1024 * 1024
-    body_s: float = 60.0
+    body_s: float = 120.0
     first_byte_s: float = 300.0
     idle_s: float = 120.0
     call_s: float = 3600.0
@@ -198,6 +202,7 @@ class Gateway:
         key = await self.keys.find(credentials.digest)
         call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
+        self.keys.require_usable(key)
         call.provider_key_hash = credentials.provider_key.fingerprint(self.hash_key)
         call.simulated = (
             self.simulated_url is not None and credentials.provider_key == SIMULATED_KEY
@@ -217,7 +222,7 @@ class Gateway:
         if call.simulated:
             base = f"{self.simulated_url}/{call.protocol.name}"
         call.upstream_host = urlsplit(base).netloc
-        path = incoming.raw_path.removeprefix(f"/{call.protocol.name}")
+        path = quote(endpoint.path, safe=_PATH_SAFE)
         query = forwarded_query(incoming.query)
         sent, strip = call.protocol.prepare(body, call.facts) if endpoint.metered else (body, False)
         headers = forwarded_headers(incoming.raw_headers, credentials)
@@ -269,24 +274,21 @@ class Gateway:
             # Whole, in one line, so that it can be sent again.
             logger.error(  # noqa: TRY400 - the event is the message
                 "usage.unpublished",
-                extra={"cause": type(error).__name__, "event": event.payload().decode()},
+                extra={"cause": _cause(error), "usage_event": event.payload().decode()},
             )
 
     async def _elsewhere(self, path: str, answer: Answer) -> None:
         if path == HEALTH_PATH:
-            status, text = 200, {"status": "ok", "version": self.version, "book": self.book.digest}
+            status = 200
+            told = {"status": "ok", "version": self.version, "book": self.book.digest}
+            body = json.dumps(told).encode()
         else:
-            status, text = (
-                404,
-                {
-                    "error": f"There is nothing at {path[:200]}. Use /openai/v1/..., "
-                    "/anthropic/v1/... or /v1/..."
-                },
-            )
-        body = json.dumps(text).encode()
-        length = str(len(body))
+            status = 404
+            message = f"There is nothing at {path[:200]}. Use {' or '.join(ADDRESSES)}."
+            # In the form most clients read; who else comes here is no client of a provider.
+            body = PROTOCOLS["openai"].error_body(ErrorText(404, "not_found", message), "")
         content_type = header("content-type", "application/json")
-        await answer.start(status, [content_type, header("content-length", length)])
+        await answer.start(status, [content_type, header("content-length", str(len(body)))])
         await answer.body(body)
         await answer.end()
 
@@ -304,5 +306,11 @@ def _forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
     raise Refusal(
         "endpoint_not_supported",
         f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
-        "not account for it. Call the provider directly, or use an endpoint of the README's list.",
+        f"not account for it. It forwards {', '.join(forwarded_by(endpoint.protocol))}; for "
+        "anything else call the provider directly.",
     )
+
+
+def _cause(error: Exception) -> str:
+    """Why, from errors whose texts are ours; the kind alone of others."""
+    return error.detail if isinstance(error, CloudOpsError) else type(error).__name__

@@ -16,11 +16,10 @@ Scope: TypeAlias = MutableMapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One request. `raw_path` is still percent-encoded; `headers` have lower-case names."""
+    """One request. `path` is decoded; `headers` have lower-case names."""
 
     method: str
     path: str
-    raw_path: str
     query: str
     headers: Mapping[str, str]
     raw_headers: RawHeaders
@@ -28,11 +27,9 @@ class Incoming:
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> "Incoming":
-        raw_path = scope.get("raw_path") or scope["path"].encode()
         return cls(
             method=scope["method"],
             path=scope["path"],
-            raw_path=raw_path.decode("latin-1").partition("?")[0],
             query=scope["query_string"].decode("latin-1"),
             headers=lower_case(scope["headers"]),
             raw_headers=list(scope["headers"]),
@@ -40,19 +37,19 @@ class Incoming:
         )
 
     async def body(self, deadlines: Deadlines, most_bytes: int, within_s: float) -> bytes:
-        """The whole body; each piece is due within so many seconds.
+        """The whole body, due within so many seconds.
 
         Raises:
             Refusal: body_too_large, incomplete_request.
-            TimeoutError: a piece did not come in time.
+            TimeoutError: it was not there in time.
         """
         declared = self.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most_bytes:
             raise _too_large(most_bytes)
+        deadlines.expect("body", within_s)
         pieces: list[bytes] = []
         size = 0
         while True:
-            deadlines.expect("body", within_s)
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 deadlines.client_gone = True

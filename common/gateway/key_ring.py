@@ -47,11 +47,10 @@ class KeyRing:
         self._refresh: asyncio.Task[None] | None = None
 
     async def find(self, digest: str) -> Key:
-        """The usable key with this digest.
+        """The key with this digest, usable or not.
 
         Raises:
-            Refusal: invalid_gateway_key, expired_gateway_key, revoked_gateway_key,
-                store_unavailable.
+            Refusal: invalid_gateway_key, store_unavailable.
         """
         await self._follow_control()
         now = self._clock.monotonic()
@@ -64,20 +63,27 @@ class KeyRing:
                 "The gateway key is well formed but unknown here. Check which installation made "
                 "it, or ask for a new one.",
             )
-        reason = refusal(entry.key, self._clock.now())
+        return entry.key
+
+    def require_usable(self, key: Key) -> None:
+        """Refuse a key that is over.
+
+        Raises:
+            Refusal: expired_gateway_key, revoked_gateway_key.
+        """
+        reason = refusal(key, self._clock.now())
         if reason == "expired":
             raise Refusal(
                 "expired_gateway_key",
-                f"The gateway key {entry.key.key_id} ({entry.key.name}) has expired. "
+                f"The gateway key {key.key_id} ({key.name}) has expired. "
                 "Use the key that replaced it, or have it rotated.",
             )
         if reason == "revoked":
             raise Refusal(
                 "revoked_gateway_key",
-                f"The gateway key {entry.key.key_id} ({entry.key.name}) was revoked. "
+                f"The gateway key {key.key_id} ({key.name}) was revoked. "
                 "Ask an administrator for a new one.",
             )
-        return entry.key
 
     async def _read(self, digest: str, old: _Entry | None) -> _Entry:
         now = self._clock.monotonic()

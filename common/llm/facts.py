@@ -6,6 +6,9 @@ from typing import Any
 
 import orjson
 
+COUNTED_ABOVE_BYTES = 1024 * 1024
+MOST_VALUES = 500_000
+
 EDIT_LIMIT_BYTES = 8 * 1024 * 1024
 """Bodies above this go out as they came: a search for a member to edit would cost too much."""
 
@@ -25,6 +28,17 @@ class CallFacts:
     output_cap: int | None = None
     candidates: int = 1
     size_bytes: int = 0
+
+
+def parse_request(body: bytes) -> Mapping[str, Any] | None:
+    """A request's body as a JSON object, or None where it is none, or would not fit in memory.
+
+    Decoded, a value takes some 100 bytes, however short it was: 32 MiB of `{},` would take a
+    gigabyte. Long texts and images are few values, so their requests are read.
+    """
+    if len(body) > COUNTED_ABOVE_BYTES and body.count(b",") > MOST_VALUES:
+        return None
+    return parse_object(body)
 
 
 def parse_object(body: bytes) -> Mapping[str, Any] | None:

@@ -33,13 +33,30 @@ class NotForwarded:
     allowed_methods: tuple[str, ...] = ()
 
 
-ENDPOINTS: tuple[tuple[ProtocolName, str, str, re.Pattern[str], bool], ...] = (
-    ("openai", "chat.completions", "POST", re.compile(r"/v1/chat/completions"), True),
-    ("openai", "models", "GET", re.compile(r"/v1/models(/(?!\.{1,2}$)[^/]+)?"), False),
-    ("anthropic", "messages", "POST", re.compile(r"/v1/messages"), True),
-    ("anthropic", "models", "GET", re.compile(r"/v1/models(/(?!\.{1,2}$)[^/]+)?"), False),
+ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, bool], ...] = (
+    ("openai", "chat.completions", "POST", "/v1/chat/completions", True),
+    ("openai", "models", "GET", "/v1/models", False),
+    ("openai", "models", "GET", "/v1/models/{model}", False),
+    ("anthropic", "messages", "POST", "/v1/messages", True),
+    ("anthropic", "models", "GET", "/v1/models", False),
+    ("anthropic", "models", "GET", "/v1/models/{model}", False),
 )
-"""Protocol, name (as in OpenTelemetry's `gen_ai.operation`), method, path, metered."""
+"""Protocol, name, method, path behind the provider's base URL, metered."""
+
+_SEGMENT = r"(?!\.{1,2}$)[^/]+"
+_PATTERNS = tuple(
+    re.compile(re.sub(r"\\{\w+\\}", lambda _: _SEGMENT, re.escape(path)))
+    for _, _, _, path, _ in ENDPOINTS
+)
+
+
+def forwarded_by(protocol: ProtocolName) -> list[str]:
+    """What is forwarded to a provider, as `METHOD /its/path`, for people."""
+    return [
+        f"{method} /{protocol}{path}"
+        for of_protocol, _, method, path, _ in ENDPOINTS
+        if of_protocol == protocol
+    ]
 
 
 def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | NotForwarded | None:
@@ -61,7 +78,9 @@ def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | No
     if headers.get("upgrade", "").lower() == "websocket":
         return NotForwarded(protocol, rest)
     others: list[str] = []
-    for of_protocol, name, of_method, pattern, metered in ENDPOINTS:
+    for (of_protocol, name, of_method, _, metered), pattern in zip(
+        ENDPOINTS, _PATTERNS, strict=True
+    ):
         if of_protocol == protocol and pattern.fullmatch(rest):
             if of_method == method:
                 return Endpoint(protocol, name, method, rest, metered)

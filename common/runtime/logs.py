@@ -13,16 +13,17 @@ _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "ascti
 
 
 class JsonLines(logging.Formatter):
-    """`severity`, `event`, `time`, `logger` and whatever was given as `extra`."""
+    """`severity`, `message` (the event's name), `time`, `logger` and what was given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        told = {k: v for k, v in record.__dict__.items() if k not in _OWN_FIELDS}
         line: dict[str, object] = {
+            **told,
             "severity": record.levelname,
-            "event": record.getMessage(),
+            "message": record.getMessage(),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "logger": record.name,
         }
-        line.update({k: v for k, v in record.__dict__.items() if k not in _OWN_FIELDS})
         if record.exc_info and record.exc_info[2]:
             # The frames without the message, which may quote what a caller sent.
             line["error"] = getattr(record.exc_info[0], "__name__", "")

@@ -40,7 +40,8 @@ _UNUSED_PATH = '$."-"'
 class Filter:
     """Which calls: from `since` up to, not including, `until`, and equal to what is not None.
 
-    `key` is a line of keys, `model` the model billed, or the one asked for if none was billed.
+    `key` is a line of keys, `model` the model billed, or the one asked for if none was billed, and
+    `failed` whether the outcome is another than ok.
     """
 
     since: datetime
@@ -53,6 +54,7 @@ class Filter:
     model: str | None = None
     provider: str | None = None
     outcome: str | None = None
+    failed: bool | None = None
     error_code: str | None = None
     cost_source: str | None = None
     simulated: bool | None = None
@@ -241,6 +243,7 @@ def _parameters(chosen: Filter) -> dict[str, Value]:
         "model": chosen.model,
         "provider": chosen.provider,
         "outcome": chosen.outcome,
+        "failed": chosen.failed,
         "error_code": chosen.error_code,
         "cost_source": chosen.cost_source,
         "simulated": chosen.simulated,

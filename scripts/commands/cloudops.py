@@ -5,12 +5,14 @@ What is printed as money is the exact text of the API's answer. Every command an
 """
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from scripts.commands.cloudops_client import DEFAULT_URL, ApiClient, fail, moment_text
+from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text
 from scripts.commands.cloudops_doctor import findings
+from scripts.commands.cloudops_session import AsJson, Given, Session, command
 from scripts.commands.cloudops_tables import Column, print_table
 
 app = typer.Typer(
@@ -50,40 +52,39 @@ def connect(
     token: Annotated[
         str | None, typer.Option(envvar="CLOUDOPS_TOKEN", help="identity token with an email")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print answers as they come")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    client = context.with_resource(ApiClient(url, token))
-    context.obj = (client, as_json)
+    context.obj = Given(url, token, as_json)
 
 
-@orgs.command("list")
-def list_orgs(context: typer.Context) -> None:
-    _list(context, "orgs", {}, ["id", "name"])
+@command(orgs, "list")
+def list_orgs(session: Session) -> None:
+    _list(session, "orgs", {}, ["id", "name"])
 
 
-@orgs.command("create")
-def create_org(context: typer.Context, org_id: Id, name: Name = None) -> None:
-    _create(context, "orgs", {"id": org_id, "name": name})
+@command(orgs, "create")
+def create_org(session: Session, org_id: Id, name: Name = None) -> None:
+    _create(session, "orgs", {"id": org_id, "name": name})
 
 
-@teams.command("list")
-def list_teams(context: typer.Context, org: AnyOrg = None) -> None:
-    _list(context, "teams", {"org": org}, ["org", "id", "name"])
+@command(teams, "list")
+def list_teams(session: Session, org: AnyOrg = None) -> None:
+    _list(session, "teams", {"org": org}, ["org", "id", "name"])
 
 
-@teams.command("create")
-def create_team(context: typer.Context, team_id: Id, org: Org, name: Name = None) -> None:
-    _create(context, "teams", {"org": org, "id": team_id, "name": name})
+@command(teams, "create")
+def create_team(session: Session, team_id: Id, org: Org, name: Name = None) -> None:
+    _create(session, "teams", {"org": org, "id": team_id, "name": name})
 
 
-@agents.command("list")
-def list_agents(context: typer.Context, org: AnyOrg = None) -> None:
-    _list(context, "agents", {"org": org}, ["org", "id", "team", "name", "tags"])
+@command(agents, "list")
+def list_agents(session: Session, org: AnyOrg = None) -> None:
+    _list(session, "agents", {"org": org}, ["org", "id", "team", "name", "tags"])
 
 
-@agents.command("create")
+@command(agents, "create")
 def create_agent(  # noqa: PLR0917 - typer reads options from parameters
-    context: typer.Context,
+    session: Session,
     agent_id: Id,
     org: Org,
     team: Annotated[str, typer.Option(help="id of its team")],
@@ -91,28 +92,28 @@ def create_agent(  # noqa: PLR0917 - typer reads options from parameters
     tag: TagList = None,
 ) -> None:
     body = {"org": org, "id": agent_id, "team": team, "name": name, "tags": _tags(tag)}
-    _create(context, "agents", body)
+    _create(session, "agents", body)
 
 
-@projects.command("list")
-def list_projects(context: typer.Context, org: AnyOrg = None) -> None:
-    _list(context, "projects", {"org": org}, ["org", "id", "name"])
+@command(projects, "list")
+def list_projects(session: Session, org: AnyOrg = None) -> None:
+    _list(session, "projects", {"org": org}, ["org", "id", "name"])
 
 
-@projects.command("create")
-def create_project(context: typer.Context, project_id: Id, org: Org, name: Name = None) -> None:
-    _create(context, "projects", {"org": org, "id": project_id, "name": name})
+@command(projects, "create")
+def create_project(session: Session, project_id: Id, org: Org, name: Name = None) -> None:
+    _create(session, "projects", {"org": org, "id": project_id, "name": name})
 
 
-@keys.command("list")
-def list_keys(context: typer.Context, org: AnyOrg = None) -> None:
+@command(keys, "list")
+def list_keys(session: Session, org: AnyOrg = None) -> None:
     shown = ["key_id", "name", "state", "org", "team", "agent", "project", "line", "expires_at"]
-    _list(context, "keys", {"org": org}, shown)
+    _list(session, "keys", {"org": org}, shown)
 
 
-@keys.command("create")
+@command(keys, "create")
 def create_key(  # noqa: PLR0917 - typer reads options from parameters
-    context: typer.Context,
+    session: Session,
     name: Annotated[str, typer.Argument(help="unique in the organisation, for ever")],
     org: Org,
     agent: Annotated[str, typer.Option(help="id of the agent its calls are attributed to")],
@@ -129,29 +130,28 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
         "tags": _tags(tag),
         "policy": {"models": model or []},
     }
-    _made_key(context, "keys", body)
+    _made_key(session, "keys", body)
 
 
-@keys.command("rotate")
+@command(keys, "rotate")
 def rotate_key(
-    context: typer.Context,
+    session: Session,
     key_id: KeyId,
     overlap_s: Annotated[int, typer.Option(help="seconds the old key still works")] = 86_400,
 ) -> None:
     """Replace a key and print the new one, once. The old one works on for the overlap."""
-    _made_key(context, f"keys/{key_id}:rotate", {"overlap_s": overlap_s})
+    _made_key(session, f"keys/{key_id}:rotate", {"overlap_s": overlap_s})
 
 
-@keys.command("revoke")
-def revoke_key(context: typer.Context, key_id: KeyId) -> None:
+@command(keys, "revoke")
+def revoke_key(session: Session, key_id: KeyId) -> None:
     """Withdraw a key."""
-    client, as_json = _session(context)
-    _print_answer(client.post(f"keys/{key_id}:revoke", {}), as_json=as_json)
+    _print_answer(session.client.post(f"keys/{key_id}:revoke", {}), as_json=session.as_json)
 
 
-@app.command()
+@command(app)
 def spend(  # noqa: PLR0917 - typer reads options from parameters
-    context: typer.Context,
+    session: Session,
     by: Annotated[str, typer.Option(help="org, team, project, agent, key, model, ...")] = "team",
     since: Since = "24h",
     until: Until = None,
@@ -159,7 +159,6 @@ def spend(  # noqa: PLR0917 - typer reads options from parameters
     org: AnyOrg = None,
 ) -> None:
     """Cost by dimension, exact to the nano-dollar, and what keeps it from being exact or real."""
-    client, as_json = _session(context)
     query = {
         "group": by,
         "since": moment_text(since),
@@ -167,10 +166,10 @@ def spend(  # noqa: PLR0917 - typer reads options from parameters
         "granularity": granularity,
         "org": org,
     }
-    if as_json:
-        typer.echo(json.dumps(client.pages("usage/summary", query), indent=2))
+    rows, last = session.client.rows("usage/summary", query)
+    if session.as_json:
+        _print_list(rows, last["total"])
         return
-    rows, last = client.rows("usage/summary", query)
     rows.sort(key=lambda row: (row["bucket"] or "", -(row["cost_nanos"] or 0)))
     dimensions = by.split(",") if by else []
     columns = [Column(name) for name in dimensions] + [
@@ -190,49 +189,43 @@ def spend(  # noqa: PLR0917 - typer reads options from parameters
     _print_notes(last["total"])
 
 
-@app.command()
+@command(app)
 def calls(
-    context: typer.Context,
+    session: Session,
     limit: Annotated[int, typer.Option(min=1, max=500, help="how many")] = 20,
     since: Since = "24h",
     estimated: Annotated[bool, typer.Option("--estimated", help="only estimated costs")] = False,
     errors: Annotated[bool, typer.Option("--errors", help="only calls that failed")] = False,
 ) -> None:
     """Calls, newest first."""
-    client, as_json = _session(context)
     query = {
         "since": moment_text(since),
         "cost_source": "estimated" if estimated else None,
+        "failed": True if errors else None,
+        "limit": limit,
     }
-    outcomes = ["upstream_error", "gateway_error", "client_error"] if errors else [None]
-    answers = [
-        client.get("usage/calls", {**query, "outcome": outcome, "limit": limit})
-        for outcome in outcomes
-    ]
-    if as_json:
-        typer.echo(json.dumps(answers, indent=2))
+    answer = session.client.get("usage/calls", query)
+    if session.as_json:
+        _print_list(answer["data"], answer["total"])
         return
-    rows = [row for answer in answers for row in answer["data"]]
-    rows.sort(key=lambda row: (row["event_time"], row["id"]), reverse=True)
     names = ["time", "org", "team", "agent", "model", "status", "outcome"]
     columns = [Column(name) for name in names]
     columns += [Column("seconds", is_number=True), Column("cost_usd", is_number=True)]
-    print_table([*columns, Column("note")], [_call_cells(row) for row in rows[:limit]])
+    print_table([*columns, Column("note")], [_call_cells(row) for row in answer["data"]])
 
 
-@app.command()
+@command(app)
 def prices(
-    context: typer.Context,
+    session: Session,
     model: Annotated[str, typer.Argument(help="part of a model's id or name")],
     provider: Annotated[str | None, typer.Option(help="whose list")] = None,
 ) -> None:
     """Rates of the price book in force."""
-    client, as_json = _session(context)
     query = {"q": model, "provider": provider}
-    if as_json:
-        typer.echo(json.dumps(client.pages("prices", query), indent=2))
+    rows, last = session.client.rows("prices", query)
+    if session.as_json:
+        _print_list(rows, last["total"])
         return
-    rows, last = client.rows("prices", query)
     table = [
         [row["provider"], row["model"], rate["unit"], f"{rate['per']:,}", rate["usd"], tiers]
         for row in rows
@@ -246,49 +239,47 @@ def prices(
         fail(f"no model has {model!r} in its id or name")
 
 
-@app.command()
+@command(app)
 def doctor(
-    context: typer.Context,
+    session: Session,
     proxy: Annotated[
         str | None, typer.Option(help="address of the proxy; the API's if not given")
     ] = None,
 ) -> None:
     """Look for what is wrong, and say how to put it right. Exit code 1 if anything is."""
-    client, _ = _session(context)
-    found = list(findings(client, proxy or client.url))
-    for finding in found:
-        typer.echo(f"{finding.what}\n    fix: {finding.fix}")
+    found = list(findings(session.client, proxy or session.client.url))
+    if session.as_json:
+        _print_list([asdict(finding) for finding in found], {"count": len(found)})
+    elif found:
+        typer.echo("\n".join(f"{finding.what}\n    fix: {finding.fix}" for finding in found))
+    else:
+        typer.echo("Nothing is wrong.")
     if found:
         raise typer.Exit(1)
-    typer.echo("Nothing is wrong.")
 
 
-def _session(context: typer.Context) -> tuple[ApiClient, bool]:
-    session: tuple[ApiClient, bool] = context.obj
-    return session
-
-
-def _list(context: typer.Context, path: str, query: dict[str, Any], shown: list[str]) -> None:
-    client, as_json = _session(context)
-    if as_json:
-        typer.echo(json.dumps(client.pages(path, query), indent=2))
+def _list(session: Session, path: str, query: dict[str, Any], shown: list[str]) -> None:
+    rows, last = session.client.rows(path, query)
+    if session.as_json:
+        _print_list(rows, last["total"])
         return
-    rows, last = client.rows(path, query)
     table = [[_cell(row[name]) for name in shown] for row in rows]
     print_table([Column(name) for name in shown], table)
     typer.echo(last["answer"])
 
 
-def _create(context: typer.Context, path: str, body: dict[str, Any]) -> None:
-    client, as_json = _session(context)
-    _print_answer(client.post(path, body), as_json=as_json)
+def _print_list(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
+    typer.echo(json.dumps({"data": rows, "total": total}, indent=2))
 
 
-def _made_key(context: typer.Context, path: str, body: dict[str, Any]) -> None:
-    client, as_json = _session(context)
-    answer = client.post(path, body)
-    _print_answer(answer, as_json=as_json)
-    if not as_json:
+def _create(session: Session, path: str, body: dict[str, Any]) -> None:
+    _print_answer(session.client.post(path, body), as_json=session.as_json)
+
+
+def _made_key(session: Session, path: str, body: dict[str, Any]) -> None:
+    answer = session.client.post(path, body)
+    _print_answer(answer, as_json=session.as_json)
+    if not session.as_json:
         typer.echo(f"{answer['data']['secret']}\nKeep it now: it is not shown again.")
 
 

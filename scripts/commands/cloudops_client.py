@@ -65,16 +65,11 @@ class ApiClient:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._answer("POST", path, json=body)
 
-    def pages(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-        """The answers of all pages of a list."""
+    def rows(self, path: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The rows of all pages, and the last answer."""
         answers = [self.get(path, {**query, "limit": 500})]
         while answers[-1]["next"] is not None:
             answers.append(self.get(path, {**query, "limit": 500, "after": answers[-1]["next"]}))
-        return answers
-
-    def rows(self, path: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The rows of all pages, and the last answer."""
-        answers = self.pages(path, query)
         return [row for answer in answers for row in answer["data"]], answers[-1]
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from typing import TextIO
 import uvicorn
 import uvloop
 
-from common.core.errors import InvalidSettings
+from common.core.errors import InvalidSettings, StoreUnavailable
+from common.core.ports import Ref
 from common.runtime.app import app
 from scripts.local_stack.application import SIMULATED_PATH, LocalStack
 from scripts.local_stack.demo import print_welcome, seed
@@ -33,7 +34,6 @@ SHUTDOWN_S = 30
 def main() -> None:
     arguments = _arguments()
     data = Path(arguments.data).resolve()
-    data.mkdir(parents=True, exist_ok=True)
     lock = _own(data)
     listener = _listen(arguments.port)
     address = f"http://{HOST}:{listener.getsockname()[1]}"
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--port",
         type=int,
-        default=int(os.environ.get("PORT", DEFAULT_PORT)),
+        default=os.environ.get("PORT", str(DEFAULT_PORT)),
         help=f"port on {HOST}; 0 takes a free one (default: PORT, else {DEFAULT_PORT})",
     )
     parser.add_argument(
@@ -58,7 +58,11 @@ def _arguments() -> argparse.Namespace:
 
 def _own(data: Path) -> TextIO:
     """Hold the data folder, so that no second stack writes into it."""
-    lock = (data / "lock").open("a+")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "lock").open("a+")
+    except OSError as error:
+        sys.exit(f"{data} cannot be used as data folder ({error}). Name another: --data FOLDER")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,6 +135,7 @@ async def _serve(
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = _Server(config)
+    await _check_engines(data)
     await app().start_deliveries()
     try:
         async with asyncio.TaskGroup() as group:
@@ -140,6 +145,19 @@ async def _serve(
             print_welcome(address, await seed(address, data), managed)
     finally:
         await app().aclose()
+
+
+async def _check_engines(data: Path) -> None:
+    """Open what holds data, so that a damaged file is told before anything is served."""
+    try:
+        await app().documents.get_many([Ref("gateway", "control")])
+        await app().warehouse.query("SELECT 1 AS one")
+        await app().local_bus.dead_letters()
+    except StoreUnavailable as error:
+        sys.exit(
+            f"A file in {data} cannot be read: {error.detail}. Move it away to start without it, "
+            "or start in another folder: --data FOLDER"
+        )
 
 
 if __name__ == "__main__":

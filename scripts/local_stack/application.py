@@ -31,7 +31,9 @@ class LocalStack:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else "/"
-        mounted = next(app for prefix, app in self._mounts if path.startswith(prefix))
+        mounted = next(
+            app for prefix, app in self._mounts if path.startswith(prefix) or prefix == "/"
+        )
         if path.startswith(f"{SIMULATED_PATH}/"):
             scope = {**scope, "root_path": SIMULATED_PATH}
         await mounted(scope, receive, send)

@@ -6,6 +6,7 @@ state holds nothing but their digests and a restart must print the same keys aga
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import httpx
@@ -44,9 +45,7 @@ def print_welcome(address: str, keys: dict[str, str], managed: dict[str, bool]) 
         f"""
 Answers come from a simulated provider (provider key: sim){note}. Paste:
 
-  curl -s {address}/openai/v1/chat/completions \\
-    -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
-    -d '{{"model":"gpt-5-mini","messages":[{{"role":"user","content":"Hello"}}]}}'
+{_first_call(address, key)}
   scripts/cloudops{url} spend --by team,model --since 1h
   scripts/cloudops{url} calls
 
@@ -55,6 +54,20 @@ gateway key as API key. Your own provider key: as API key, with x-gateway-key be
 Ctrl+C stops; data stay.""",
         flush=True,
     )
+
+
+def _first_call(address: str, key: str) -> str:
+    """A command that makes a call, with what this machine has."""
+    if shutil.which("curl"):
+        return f"""\
+  curl -s {address}/openai/v1/chat/completions \\
+    -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
+    -d '{{"model":"gpt-5-mini","messages":[{{"role":"user","content":"Hello"}}]}}'"""
+    return f"""\
+  .venv/bin/python -c 'import openai; \\
+    client = openai.OpenAI(base_url="{address}/openai/v1", api_key="{key}"); \\
+    print(client.chat.completions.create(model="gpt-5-mini", \\
+      messages=[{{"role": "user", "content": "Hello"}}]).to_json())'"""
 
 
 async def _create(api: httpx.AsyncClient, collection: str, body: dict[str, str]) -> None:
@@ -75,7 +88,10 @@ async def _key(api: httpx.AsyncClient, agent: str) -> str:
 
 
 def _kept(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _keep(path: Path, keys: dict[str, str]) -> None:

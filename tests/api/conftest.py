@@ -17,6 +17,7 @@ from common.api.app import Api, create_api
 from common.api.callers import Authenticator, DevAuthenticator
 from common.core.events import Event, UsageEvent
 from common.core.ports import Documents, Warehouse
+from common.core.transactions import Entropy
 from common.llm.price_book import bundled_book
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -74,22 +75,31 @@ def bus() -> KeepingBus:
 
 
 class MakeApi(Protocol):
-    def __call__(self, authenticate: Authenticator, state: Documents | None = None) -> Api: ...
+    def __call__(
+        self,
+        authenticate: Authenticator,
+        state: Documents | None = None,
+        entropy: Entropy = os.urandom,
+    ) -> Api: ...
 
 
 @pytest.fixture
 def make_api(
     documents: Documents, warehouse: Warehouse, bus: KeepingBus, clock: SetClock
 ) -> MakeApi:
-    """An API for the callers this recognises, over another state if one is given."""
+    """An API for the callers this recognises, over another state or entropy if one is given."""
 
-    def make_api(authenticate: Authenticator, state: Documents | None = None) -> Api:
+    def make_api(
+        authenticate: Authenticator,
+        state: Documents | None = None,
+        entropy: Entropy = os.urandom,
+    ) -> Api:
         return create_api(
             documents=documents if state is None else state,
             bus=bus,
             warehouse=warehouse,
             clock=clock,
-            entropy=os.urandom,
+            entropy=entropy,
             price_book=bundled_book(),
             authenticate=authenticate,
             version="0.1.0",

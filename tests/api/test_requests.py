@@ -165,6 +165,66 @@ async def test_refuses_what_is_not_a_json_object(client: httpx.AsyncClient, body
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
 
 
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", None],
+)
+async def test_takes_bodies_of_json(client: httpx.AsyncClient, media_type: str | None) -> None:
+    headers = {} if media_type is None else {"content-type": media_type}
+
+    answer = await client.post("/api/v1/orgs", content=b'{"id": "acme"}', headers=headers)
+
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", ""],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "orgs"), ("PUT", "orgs/acme")])
+async def test_refuses_bodies_of_other_types(
+    client: httpx.AsyncClient, method: str, path: str, media_type: str
+) -> None:
+    headers = {"content-type": media_type, "if-match": "*"}
+
+    answer = await client.request(
+        method, f"/api/v1/{path}", content=b'{"name": "Acme"}', headers=headers
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["detail"]
+
+
+async def test_needs_no_type_for_no_body(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/api/v1/keys/0123456789ab:revoke", headers={"content-type": "text/plain"}
+    )
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("orgs", b'{"id": "acme", "id": "acme"}', "id"),
+        ("orgs", rb'{"id": "acme", "\u0069d": "beta"}', "id"),
+        (
+            "agents",
+            b'{"org": "a", "id": "b", "team": "c", "tags": {"env": "x", "env": "y"}}',
+            "env",
+        ),
+    ],
+)
+async def test_refuses_a_member_of_the_body_sent_twice(
+    client: httpx.AsyncClient, documents: Documents, path: str, body: bytes, field: str
+) -> None:
+    answer = await client.post(f"/api/v1/{path}", content=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert (answer.json()["field"], "once" in answer.json()["detail"]) == (field, True)
+    assert await documents.query(Query(path)) == []
+
+
 async def test_refuses_a_parameter_sent_twice(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/v1/teams?org=a&org=b")
 

@@ -240,6 +240,8 @@ async def test_is_zero_where_nothing_was_spent(client: httpx.AsyncClient, record
         ({"model": "asked"}, 1),
         ({"provider": "anthropic"}, 1),
         ({"outcome": "gateway_error"}, 1),
+        ({"failed": "true"}, 1),
+        ({"failed": "false"}, 11),
         ({"error_code": "upstream_timeout"}, 1),
         ({"cost_source": "estimated"}, 1),
         ({"simulated": "true"}, 1),
@@ -308,7 +310,18 @@ async def test_groups_by_every_dimension_and_hour(
         ({"granularity": "minute"}, "granularity"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-11-01T00:00:00"}, "since"),
+        ({"since": "2026-11-01T00:00Z"}, "since"),
+        ({"since": "2026-11-01 00:00:00Z"}, "since"),
+        ({"since": "2026-11-01"}, "since"),
+        ({"since": "1793491200"}, "since"),
+        ({"since": "1793491200.5"}, "since"),
+        ({"since": "-1"}, "since"),
+        ({"since": "0"}, "since"),
+        ({"since": "2026-13-01T00:00:00Z"}, "since"),
+        ({"since": "1969-12-31T23:59:59Z"}, "since"),
         ({"since": "2026-11-02T00:00:00Z"}, "since"),
+        ({"until": "1793491200"}, "until"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, "until"),
         ({"since": "2025-01-01T00:00:00Z"}, "since"),
         ({"until": "0001-01-01T00:00:00Z"}, "until"),
         ({"limit": "501"}, "limit"),
@@ -325,6 +338,28 @@ async def test_refuses_a_wrong_parameter_by_name(
     response = await client.get("/api/v1/usage/summary", params=query)
 
     assert (response.status_code, response.json()["field"]) == (422, field)
+
+
+async def test_says_how_a_time_is_written(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/usage/calls", params={"since": "1793491200"})
+
+    assert answer.json()["detail"] == (
+        "write an RFC 3339 time with an offset, such as 2026-11-01T12:00:00Z, from 1970 on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("2026-11-01T10:00:00Z", "2026-11-01T10:00:00Z"),
+        ("2026-11-01t10:00:00z", "2026-11-01T10:00:00Z"),
+        ("2026-11-01T12:00:00.5+02:00", "2026-11-01T10:00:00.500000Z"),
+    ],
+)
+async def test_reads_times_with_an_offset(client: httpx.AsyncClient, sent: str, read: str) -> None:
+    answer = await client.get("/api/v1/usage/calls", params={"since": sent})
+
+    assert answer.json()["query"]["since"] == read
 
 
 async def test_refuses_a_cursor_of_another_question(

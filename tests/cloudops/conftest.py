@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner, Result
@@ -42,11 +43,12 @@ class ServingClock(SystemClock):
 
 @dataclass(slots=True)
 class Installation:
-    """A running API. `record` writes calls into its warehouse."""
+    """A running API. `record` writes calls into its warehouse; `authorizations` are those sent."""
 
     url: str
     clock: ServingClock
     record: Callable[..., None]
+    authorizations: list[str]
 
 
 @pytest.fixture
@@ -65,7 +67,11 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         version="0.1.0",
     )
 
+    authorizations: list[str] = []
+
     async def stack(scope: Scope, receive: Receive, send: Send) -> None:
+        sent = Headers(scope=scope).get("authorization")
+        authorizations.extend([] if sent is None else [sent])
         if scope["path"] == "/gateway/v1/health":
             await JSONResponse({"status": "ok"})(scope, receive, send)
         else:
@@ -93,7 +99,8 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         writing.result(DEADLINE_S)
 
     thread.start()
-    yield Installation(f"http://127.0.0.1:{listener.getsockname()[1]}", clock, record)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield Installation(url, clock, record, authorizations)
     server.should_exit = True
     thread.join(DEADLINE_S)
     loop.close()

@@ -70,12 +70,90 @@ def test_prints_exact_spend_and_what_is_not_exact(
     ]
 
 
-def test_prints_answers_as_they_come(cloudops: Cloudops, installation: Installation) -> None:
-    installation.record(a_recent_call(1))
+@pytest.mark.parametrize(
+    ("arguments", "data", "total"),
+    [
+        (["orgs", "list"], ["acme"], {"count": 1}),
+        (["agents", "list"], ["crawler"], {"count": 1}),
+        (["keys", "list"], [], {"count": 0}),
+        (["prices", "no-such-model"], [], {"count": 0}),
+        (["doctor"], [], {"count": 0}),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_prints_a_list_as_one_document(
+    cloudops: Cloudops,
+    acme: None,
+    arguments: list[str],
+    data: list[str],
+    total: dict[str, int],
+    *,
+    is_first: bool,
+) -> None:
+    answer = cloudops(*(["--json", *arguments] if is_first else [*arguments, "--json"]))
 
-    [answer] = json.loads(cloudops("--json", "spend", "--by", "team").output)
+    document = json.loads(answer.stdout)
+    assert document.keys() == {"data", "total"}
+    assert [row["id"] for row in document["data"]] == data
+    assert document["total"] == total
 
-    assert answer["total"]["cost"] == "0.004200000"
+
+def test_joins_the_pages_of_a_list(cloudops: Cloudops) -> None:
+    document = json.loads(cloudops("prices", "", "--json").stdout)
+
+    models = {(row["provider"], row["model"]) for row in document["data"]}
+    assert len(models) == len(document["data"]) == document["total"]["count"] > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [(["calls"], 3), (["calls", "--errors"], 2), (["calls", "--limit", "1"], 1), (["spend"], 1)],
+)
+def test_prints_exact_figures_of_the_whole_list(
+    cloudops: Cloudops, installation: Installation, arguments: list[str], calls: int
+) -> None:
+    installation.record(
+        a_recent_call(1),
+        a_recent_call(2, outcome="client_error"),
+        a_recent_call(3, outcome="upstream_error"),
+    )
+
+    document = json.loads(cloudops(*arguments, "--json").stdout)
+
+    assert len(document["data"]) == calls
+    assert document["total"]["cost"] == (
+        "0.008400000" if "--errors" in arguments else "0.012600000"
+    )
+
+
+def test_prints_one_thing_as_the_api_answers_it(cloudops: Cloudops) -> None:
+    document = json.loads(cloudops("orgs", "create", "acme", "--json").stdout)
+
+    assert (document["answer"], document["data"]["id"]) == ("Org acme is created.", "acme")
+
+
+def test_prints_what_is_wrong_as_one_document(
+    cloudops: Cloudops, installation: Installation
+) -> None:
+    installation.clock.moved = timedelta(seconds=30)
+
+    answer = cloudops("doctor", "--json")
+
+    document = json.loads(answer.stdout)
+    assert (answer.exit_code, document["total"]) == (1, {"count": 1})
+    assert document["data"][0].keys() == {"what", "fix"}
+
+
+def test_takes_address_and_token_behind_the_command(
+    installation: Installation, closed_url: str
+) -> None:
+    before = ["--url", closed_url, "--token", "first"]
+    behind = ["--url", installation.url, "--token", "second"]
+
+    answer = CliRunner().invoke(app, [*before, "orgs", "list", *behind])
+
+    assert (answer.exit_code, answer.stdout.splitlines()[-1]) == (0, "0 orgs.")
+    assert installation.authorizations == ["Bearer second"]
 
 
 def test_lists_failed_calls_of_every_kind(cloudops: Cloudops, installation: Installation) -> None:

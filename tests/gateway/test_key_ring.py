@@ -27,7 +27,7 @@ async def _revoke(documents: WatchedDocuments, clock: SetClock, key: Key) -> Non
 
 async def _refusal(ring: KeyRing, key: Key) -> Refusal:
     with pytest.raises(Refusal) as raised:
-        await ring.find(key.digest)
+        ring.require_usable(await ring.find(key.digest))
     return raised.value
 
 
@@ -129,7 +129,7 @@ async def test_a_revocation_is_not_missed_by_a_read_on_its_way(
     documents.gate.set()
 
     with pytest.raises(Refusal, match="revoked"):
-        await late
+        ring.require_usable(await late)
 
 
 async def test_reads_the_control_document_once_for_calls_that_wait_together(

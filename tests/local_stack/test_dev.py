@@ -31,6 +31,7 @@ def test_shows_the_exact_cost_of_a_pasted_call(stack: Stack) -> None:
     answered = subprocess.run(
         ["sh", "-c", curl], cwd=ROOT, env=environment, capture_output=True, check=True
     )
+    assert _spent(stack, calls=1)["calls"] == 1
     shown = subprocess.run(
         ["sh", "-c", spend], cwd=ROOT, env=environment, capture_output=True, check=True, text=True
     )
@@ -38,7 +39,7 @@ def test_shows_the_exact_cost_of_a_pasted_call(stack: Stack) -> None:
         ["sh", "-c", calls], cwd=ROOT, env=environment, capture_output=True, check=True, text=True
     )
 
-    assert b'"object":"chat.completion"' in answered.stdout
+    assert b"[simulated] " in answered.stdout
     assert _billed_usd(stack) in shown.stdout
     assert "simulated" in shown.stdout
     assert "search" in shown.stdout
@@ -58,10 +59,13 @@ def test_keeps_keys_and_spend_over_a_restart(tmp_path: Path) -> None:
 
 
 def test_loses_no_call_when_it_is_killed(tmp_path: Path) -> None:
-    """An answer that has ended is accounted: its event is on the disk."""
+    """A call that has ended is accounted: its event is on the disk."""
     with Stack(tmp_path / "data") as first:
-        for _ in range(20):
-            _call(first)
+        with httpx.Client() as client:
+            for _ in range(20):
+                _call(first, client=client)
+            # The connection takes its next request when the call before has ended.
+            client.get(f"{first.address}/gateway/v1/health").raise_for_status()
         first.stop(signal.SIGKILL)
 
     with Stack(tmp_path / "data") as second:
@@ -93,6 +97,44 @@ def test_refuses_a_port_in_use_and_says_what_to_do(tmp_path: Path) -> None:
     assert "--port 0" in second.stderr
 
 
+@pytest.mark.parametrize("name", ["state.sqlite", "warehouse.duckdb", "bus.sqlite"])
+def test_says_which_file_is_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"this is no database" * 1000)
+
+    ended = _started("--port", "0", "--data", str(tmp_path))
+
+    assert ended.returncode == 1
+    assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_refuses_a_file_as_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    ended = _started("--port", "0", "--data", str(tmp_path / "file"))
+
+    assert ended.returncode == 1
+    assert "--data FOLDER" in ended.stderr
+
+
+def test_refuses_a_port_that_is_no_number(tmp_path: Path) -> None:
+    ended = _started("--data", str(tmp_path), env={"PORT": "abc"})
+
+    assert ended.returncode == 2
+    assert "--port" in ended.stderr
+
+
+def test_replaces_demo_keys_whose_texts_are_lost(tmp_path: Path) -> None:
+    with Stack(tmp_path / "data") as first:
+        first.stop()
+    (tmp_path / "data" / "demo-keys.json").write_text("not JSON")
+
+    with Stack(tmp_path / "data") as second:
+        assert set(second.keys) == set(first.keys)
+        assert _call(second) == 200
+        assert _call(second, key=first.key) == 401
+
+
 def test_names_every_wrong_setting_at_once(tmp_path: Path) -> None:
     wrong = {"IDLE_TIMEOUT_S": "soon", "KEY_MAX_STALE_S": "0"}
 
@@ -118,8 +160,8 @@ def _started(
     )
 
 
-def _call(stack: Stack, key: str | None = None) -> int:
-    answer = httpx.post(
+def _call(stack: Stack, key: str | None = None, client: httpx.Client | None = None) -> int:
+    answer = (client or httpx).post(
         f"{stack.address}/openai/v1/chat/completions",
         json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]},
         headers={"authorization": f"Bearer {key or stack.key}"},

@@ -1,6 +1,8 @@
 """Laws that hold for whatever bytes come: nothing raises, nothing is lost, one member changes."""
 
 import json
+import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.llm.facts import CallFacts
 from common.llm.json_spans import member_spans, with_member
 from common.llm.protocol import PROTOCOLS, WireProtocol
+from common.llm.protocols import anthropic, openai_chat
 from common.llm.sse import EVENT_LIMIT_BYTES, EventSplitter, event_data
 from tests.metering.recordings import STREAMS, passed_by, read_recording
 
@@ -216,3 +220,21 @@ def test_a_span_holds_the_member_s_value(members: dict[str, object]) -> None:
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         with_member(body, "x", 1)
+
+
+@pytest.mark.parametrize("read_facts", [openai_chat.read_facts, anthropic.read_facts])
+def test_does_not_decode_a_body_of_too_many_values(
+    read_facts: Callable[[bytes], CallFacts],
+) -> None:
+    """Decoded, 8 MB of small values would take 300 MB."""
+    small_values = b'{"model":"m","stream":true,"x":[' + b"1," * 4_000_000 + b"1]}"
+    one_image = b'{"model":"m","stream":true,"x":"' + b"A" * 8_000_000 + b'"}'
+
+    tracemalloc.start()
+    refused = read_facts(small_values)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (refused.readable, refused.model) == (False, None)
+    assert peak_bytes < 1024 * 1024
+    assert read_facts(one_image).model == "m"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.repository.sources import ROOT
 
-TOOLS = ("cat", "cmp", "cp", "dirname", "grep", "mkdir", "sh", "sleep")
+TOOLS = ("awk", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "rm", "sh", "sleep", "touch")
 
 SYSTEM_PYTHON = """#!/bin/sh
 case "$*" in

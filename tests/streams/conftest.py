@@ -20,11 +20,16 @@ MakeClient: TypeAlias = Callable[..., Client]
 
 
 @pytest.fixture
-async def keys(tmp_path: Path) -> AsyncIterator[KeyRing]:
-    documents = SqliteDocuments(tmp_path / "state.sqlite")
-    await store(documents, a_key())
-    yield KeyRing(documents, LoopClock())
-    await documents.aclose()
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
+    state = SqliteDocuments(tmp_path / "state.sqlite")
+    await store(state, a_key())
+    yield state
+    await state.aclose()
+
+
+@pytest.fixture
+async def keys(documents: SqliteDocuments) -> KeyRing:
+    return KeyRing(documents, LoopClock())
 
 
 @pytest.fixture

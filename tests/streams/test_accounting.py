@@ -9,6 +9,7 @@ from common.core.errors import PublishFailed
 from common.core.events import UsageEvent, parse_event
 from common.gateway.gateway import Limits
 from common.llm.price_book import bundled_book
+from common.runtime.logs import JsonLines
 from tests.streams.conftest import KeptRecords, MakeClient
 from tests.streams.fakes import (
     ANTHROPIC_NANOS,
@@ -139,10 +140,11 @@ async def test_an_event_that_is_not_accepted_is_logged_whole(
     exchange = await client.call(body=ASKING)
 
     [record] = logged.named("usage.unpublished")
-    event = parse_event(json.loads(record.__dict__["event"]))
+    line = json.loads(JsonLines().format(record))
+    assert (line["message"], line["cause"]) == ("usage.unpublished", "the bus is full")
+    event = parse_event(json.loads(line["usage_event"]))
     assert isinstance(event, UsageEvent)
     assert (event.cost_nanos, event.id) == (OPENAI_NANOS, exchange.headers["x-gateway-request-id"])
-    assert record.__dict__["cause"] == "PublishFailed"
     assert (exchange.content, exchange.complete) == (b"".join(OPENAI_STREAM), True)
 
 

@@ -1,9 +1,12 @@
 """Requests that never reach a provider."""
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from common.adapters.sqlite_documents import SqliteDocuments
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import KeyPolicy
 from common.llm.price_book import bundled_book
@@ -47,6 +50,7 @@ async def test_another_method_is_405(client: Client, bus: KeepingBus) -> None:
 
     assert exchange.status == 405
     assert "POST" in json.loads(exchange.content)["error"]["message"]
+    assert exchange.headers["allow"] == "POST"
     assert bus.only.error_code == "method_not_allowed"
 
 
@@ -57,7 +61,36 @@ async def test_other_paths_are_404_without_an_event(
     exchange = await client.call(path, headers={"x-gateway-key": ""})
 
     assert (exchange.status, exchange.complete, bus.events) == (404, True, [])
-    assert path in json.loads(exchange.content)["error"]
+    assert path in json.loads(exchange.content)["error"]["message"]
+
+
+async def test_a_path_is_encoded_anew_from_what_was_matched(
+    client: Client, upstream: ScriptedUpstream
+) -> None:
+    """However it was written: what is checked is what is sent."""
+    await client.call("/openai/v1/models/ft:a b?c%2f", b"", method="GET")
+
+    assert upstream.requests[0].url == "https://api.openai.com/v1/models/ft:a%20b%3Fc%252f"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expired_gateway_key"),
+        ({"revoked_at": datetime(2026, 1, 1, tzinfo=UTC)}, "revoked_gateway_key"),
+    ],
+)
+async def test_a_call_with_a_retired_key_is_accounted_to_it(
+    client: Client, documents: SqliteDocuments, bus: KeepingBus, change: dict[str, Any], code: str
+) -> None:
+    """So that operators see who still uses it."""
+    retired = a_key(key_text("retired"), **change)
+    await store(documents, retired)
+
+    exchange = await client.call(headers={"x-gateway-key": key_text("retired")})
+
+    assert (exchange.status, bus.only.error_code) == (401, code)
+    assert (bus.only.key_id, bus.only.agent) == (retired.key_id, retired.agent)
 
 
 async def test_health_needs_no_key(client: Client, bus: KeepingBus) -> None:

@@ -12,7 +12,7 @@ Sources: Anthropic API reference, "Messages", "Streaming Messages", "Prompt cach
 from collections.abc import Mapping
 from typing import Any
 
-from common.llm.facts import CallFacts, parse_object, read_cap, read_model
+from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.metered import Counts, Metered, UsageLine, numbers_only
 from common.llm.sse import EventSplitter, event_data
 
@@ -23,7 +23,7 @@ _DELTA_FRAME_BYTES = len(
 
 
 def read_facts(body: bytes) -> CallFacts:
-    parsed = parse_object(body)
+    parsed = parse_request(body)
     if parsed is None:
         return CallFacts(readable=False, size_bytes=len(body))
     return CallFacts(

@@ -20,6 +20,7 @@ from common.llm.facts import (
     EDIT_LIMIT_BYTES,
     CallFacts,
     parse_object,
+    parse_request,
     read_cap,
     read_model,
 )
@@ -40,7 +41,7 @@ _UNIT_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def read_facts(body: bytes) -> CallFacts:
-    parsed = parse_object(body)
+    parsed = parse_request(body)
     if parsed is None:
         return CallFacts(readable=False, size_bytes=len(body))
     options = parsed.get("stream_options")
@@ -60,7 +61,7 @@ def ask_for_usage(body: bytes, facts: CallFacts) -> bytes | None:
     """The body with `stream_options.include_usage` set, or None where it needs or takes no edit."""
     if not facts.stream or facts.include_usage or len(body) > EDIT_LIMIT_BYTES:
         return None
-    options = (parse_object(body) or {}).get("stream_options")
+    options = (parse_request(body) or {}).get("stream_options")
     if options is not None and not isinstance(options, dict):
         return None  # The provider will refuse it, in its own words.
     try:

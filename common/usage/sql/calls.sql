@@ -46,6 +46,7 @@ WHERE event_time >= @since
   AND (@model IS NULL OR IFNULL(model_billed, model_asked) = @model)
   AND (@provider IS NULL OR provider = @provider)
   AND (@outcome IS NULL OR outcome = @outcome)
+  AND (@failed IS NULL OR (outcome != 'ok') = @failed)
   AND (@error_code IS NULL OR error_code = @error_code)
   AND (@cost_source IS NULL OR cost_source = @cost_source)
   AND (@simulated IS NULL OR simulated = @simulated)
