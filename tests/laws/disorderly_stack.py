@@ -1,7 +1,8 @@
-"""The local stack on a bus that delivers twice, late and out of order, and notes what it was given.
+"""The local stack on a bus that repeats and shuffles, and notes what it was given.
 
-Run as a module, with the arguments of `scripts/dev`. Every event that a publisher handed over is
-one line of `DATA_DIR/published.jsonl`, written by a subscription of its own.
+One event in ten is published twice, as by a publisher that heard no answer, and one delivery in
+five is repeated. Run as a module, with the arguments of `scripts/dev`. Every event that a publisher
+handed over is a line of `DATA_DIR/published.jsonl`, written by a subscription of its own.
 """
 
 import random
@@ -11,10 +12,18 @@ from typing import Any
 
 from common.adapters.bus_subscriptions import Message, Subscription
 from common.adapters.local_bus import LocalBus
+from common.core.events import Event
 from common.runtime import app as wiring
 from scripts.commands import dev
 
 PUBLISHED = "published.jsonl"
+
+
+class RepeatingBus(LocalBus):
+    async def publish(self, topic: str, event: Event) -> None:
+        await super().publish(topic, event)
+        if random.random() < 0.1:
+            await super().publish(topic, event)
 
 
 class DisorderlyApp(wiring.App):
@@ -22,7 +31,7 @@ class DisorderlyApp(wiring.App):
     def local_bus(self) -> LocalBus:
         notes = self._data_dir / PUBLISHED
         everything = Subscription("notes", "usage", (), lambda envelope: _note(notes, envelope))
-        return LocalBus(
+        return RepeatingBus(
             self._data_dir / "bus.sqlite",
             self.clock,
             [*self.table_subscriptions(), everything],

@@ -58,6 +58,10 @@ def test_events_rows_and_the_providers_bill_agree_to_the_nano_dollar(
     ]
     assert wrong == []
 
+    refused = [row for row in rows if (row["upstream_status"] or 0) >= 400]
+    assert len(refused) > CALLS * 0.01, "too little was refused to show anything"
+    assert {(row["cost_nanos"], row["cost_source"]) for row in refused} == {(0, "free")}
+
     estimated = [row for row in rows if row["cost_source"] == "estimated"]
     undisturbed = [
         row["tags"]["call"]
