@@ -15,6 +15,7 @@ from common.core.events import Outcome, UsageEvent
 from common.gateway.attribution import Attribution
 from common.llm.costs import FREE, Cost, cost_of
 from common.llm.facts import CallFacts
+from common.llm.forms import FORMS, MeteredForm
 from common.llm.metered import Metered
 from common.llm.paths import Endpoint, NotForwarded
 from common.llm.price_book import PriceBook
@@ -68,6 +69,12 @@ class Call:
         self.traceparent = traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
     @property
+    def form(self) -> MeteredForm | None:
+        """How the call is read; None for what is free or not forwarded."""
+        name = self.endpoint.form if isinstance(self.endpoint, Endpoint) else None
+        return FORMS[name] if name is not None else None
+
+    @property
     def cost(self) -> Cost:
         """Settled once, with the price book of the call's arrival."""
         if self._cost is None:
@@ -78,8 +85,7 @@ class Call:
         refused_by_provider = (
             self.upstream_status is not None and self.upstream_status not in _SUCCESS
         )
-        metered_endpoint = isinstance(self.endpoint, Endpoint) and self.endpoint.metered
-        if self.sent_s is None or refused_by_provider or not metered_endpoint:
+        if self.sent_s is None or refused_by_provider or self.form is None:
             return FREE
         return cost_of(
             self.metered or Metered(output_bytes=self.response_bytes),

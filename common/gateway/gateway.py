@@ -39,6 +39,7 @@ from common.gateway.upstream import (
     UpstreamRequest,
     UpstreamUnreachable,
 )
+from common.llm.facts import CallFacts
 from common.llm.paths import Endpoint, NotForwarded, forwarded_by, resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS, ErrorText
@@ -126,7 +127,8 @@ class Gateway:
                 forwarded = _forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
                 watch = asyncio.create_task(incoming.watch(deadlines))
-                call.facts = call.protocol.read_facts(body)
+                unread = CallFacts(readable=False, size_bytes=len(body))
+                call.facts = call.form.read_facts(body) if call.form is not None else unread
                 if call.attribution is not None:
                     check_access(
                         call.attribution.key,
@@ -224,7 +226,7 @@ class Gateway:
         call.upstream_host = urlsplit(base).netloc
         path = quote(endpoint.path, safe=_PATH_SAFE)
         query = forwarded_query(incoming.query)
-        sent, strip = call.protocol.prepare(body, call.facts) if endpoint.metered else (body, False)
+        sent, strip = call.form.prepare(body, call.facts) if call.form else (body, False)
         headers = forwarded_headers(incoming.raw_headers, credentials)
         url = f"{base}{path}?{query}" if query else f"{base}{path}"
         return UpstreamRequest(endpoint.method, url, headers, sent), strip

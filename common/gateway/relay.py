@@ -16,8 +16,8 @@ from common.gateway.call import Call
 from common.gateway.credentials import RawHeaders, answered_headers
 from common.gateway.deadlines import Deadlines
 from common.gateway.upstream import UpstreamDisconnected, UpstreamReply
+from common.llm.forms import Unread
 from common.llm.metered import Metered
-from common.llm.paths import Endpoint
 
 HELD_BYTES = 1024 * 1024
 READ_BYTES = 8 * 1024 * 1024
@@ -74,7 +74,7 @@ async def _relay_stream(
     *,
     strip: bool,
 ) -> None:
-    tap = call.protocol.stream_tap(strip)
+    tap = call.form.stream_tap(strip) if call.form is not None else Unread()
     answer.event_stream = True
     # No length: where the provider breaks off, an error event takes the place of the rest.
     headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
@@ -122,9 +122,9 @@ async def _relay_whole(
             held.append(chunk)
     body = b"".join(held)
     deadlines.allow_client_time()
-    if isinstance(call.endpoint, Endpoint) and call.endpoint.metered and not failed:
+    if call.form is not None and not failed:
         call.metered = (
-            call.protocol.read_reply(body)
+            call.form.read_reply(body)
             if size <= READ_BYTES
             else Metered(output_bytes=size, anomalies=("reply above 8 MiB was not read",))
         )

@@ -1,8 +1,8 @@
 """Which path is which endpoint: the one list of what the gateway forwards.
 
 To add an endpoint, add a line to `ENDPOINTS` and, if it is metered in a new form, a module in
-`protocols/`. Everything else is refused, because a path that nobody prices is a path around every
-budget.
+`protocols/` and its entry in `forms.py`. Everything else is refused, because a path that nobody
+prices is a path around every budget.
 """
 
 import re
@@ -11,17 +11,26 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 ProtocolName: TypeAlias = Literal["openai", "anthropic"]
+FormName: TypeAlias = Literal["openai_chat", "anthropic_messages"]
+"""How requests and replies of a metered endpoint are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation of a provider's API. `path` is what follows the provider's base URL."""
+    """One operation of a provider's API.
+
+    `path` is what follows the provider's base URL. `form` is None for what is free.
+    """
 
     protocol: ProtocolName
     name: str
     method: str
     path: str
-    metered: bool
+    form: FormName | None
+
+    @property
+    def metered(self) -> bool:
+        return self.form is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +42,15 @@ class NotForwarded:
     allowed_methods: tuple[str, ...] = ()
 
 
-ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, bool], ...] = (
-    ("openai", "chat.completions", "POST", "/v1/chat/completions", True),
-    ("openai", "models", "GET", "/v1/models", False),
-    ("openai", "models", "GET", "/v1/models/{model}", False),
-    ("anthropic", "messages", "POST", "/v1/messages", True),
-    ("anthropic", "models", "GET", "/v1/models", False),
-    ("anthropic", "models", "GET", "/v1/models/{model}", False),
+ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
+    ("openai", "chat.completions", "POST", "/v1/chat/completions", "openai_chat"),
+    ("openai", "models", "GET", "/v1/models", None),
+    ("openai", "models", "GET", "/v1/models/{model}", None),
+    ("anthropic", "messages", "POST", "/v1/messages", "anthropic_messages"),
+    ("anthropic", "models", "GET", "/v1/models", None),
+    ("anthropic", "models", "GET", "/v1/models/{model}", None),
 )
-"""Protocol, name, method, path behind the provider's base URL, metered."""
+"""Protocol, name, method, path behind the provider's base URL, form."""
 
 _SEGMENT = r"(?!\.{1,2}$)[^/]+"
 _PATTERNS = tuple(
@@ -78,11 +87,9 @@ def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | No
     if headers.get("upgrade", "").lower() == "websocket":
         return NotForwarded(protocol, rest)
     others: list[str] = []
-    for (of_protocol, name, of_method, _, metered), pattern in zip(
-        ENDPOINTS, _PATTERNS, strict=True
-    ):
+    for (of_protocol, name, of_method, _, form), pattern in zip(ENDPOINTS, _PATTERNS, strict=True):
         if of_protocol == protocol and pattern.fullmatch(rest):
             if of_method == method:
-                return Endpoint(protocol, name, method, rest, metered)
+                return Endpoint(protocol, name, method, rest, form)
             others.append(of_method)
     return NotForwarded(protocol, rest, tuple(others))

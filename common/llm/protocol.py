@@ -1,31 +1,13 @@
-"""The wire protocols the gateway speaks, each as one value.
+"""The providers' APIs the gateway speaks, each as one value.
 
-A protocol knows the form of requests, replies and errors; the provider decides the price. To add
-one, write its module in `protocols/` and add it to `PROTOCOLS`.
+What requests and replies of their endpoints look like stands in `forms.py`.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from common.llm.facts import CallFacts
-from common.llm.metered import Metered
 from common.llm.paths import ProtocolName
-from common.llm.protocols import anthropic, openai_chat
-
-
-class UsageTap(Protocol):
-    """Looks at a stream while it passes. Chunks are given out in the call that takes them in."""
-
-    done: bool
-    """The provider's own end of the stream was seen."""
-
-    def feed(self, data: bytes) -> bytes: ...
-
-    def finish(self) -> bytes: ...
-
-    def result(self) -> Metered: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +21,11 @@ class ErrorText:
 
 @dataclass(frozen=True, slots=True)
 class WireProtocol:
-    """What the pipeline needs to know of a provider's API.
-
-    `prepare` answers the body to send and whether the stream's usage chunk must be taken out.
-    """
+    """A provider's API as a whole: where it is, whose prices apply, how its errors look."""
 
     name: ProtocolName
     provider: str
     default_url: str
-    read_facts: Callable[[bytes], CallFacts]
-    prepare: Callable[[bytes, CallFacts], tuple[bytes, bool]]
-    read_reply: Callable[[bytes], Metered]
-    stream_tap: Callable[[bool], UsageTap]
     error_body: Callable[[ErrorText, str], bytes]
     error_event: Callable[[ErrorText, str], bytes]
 
@@ -104,11 +79,6 @@ def _anthropic_event(error: ErrorText, request_id: str) -> bytes:
     return b"event: error\ndata: " + _anthropic_error(error, request_id) + b"\n\n"
 
 
-def _ask_for_usage(body: bytes, facts: CallFacts) -> tuple[bytes, bool]:
-    edited = openai_chat.ask_for_usage(body, facts)
-    return (body, False) if edited is None else (edited, True)
-
-
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -118,10 +88,6 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
         name="openai",
         provider="openai",
         default_url="https://api.openai.com",
-        read_facts=openai_chat.read_facts,
-        prepare=_ask_for_usage,
-        read_reply=openai_chat.read_reply,
-        stream_tap=lambda strip: openai_chat.StreamTap(strip=strip),
         error_body=_openai_error,
         error_event=_openai_event,
     ),
@@ -129,10 +95,6 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
         name="anthropic",
         provider="anthropic",
         default_url="https://api.anthropic.com",
-        read_facts=anthropic.read_facts,
-        prepare=lambda body, _facts: (body, False),
-        read_reply=anthropic.read_reply,
-        stream_tap=lambda _strip: anthropic.StreamTap(),
         error_body=_anthropic_error,
         error_event=_anthropic_event,
     ),

@@ -5,6 +5,7 @@ import pytest
 from common.gateway.access import check_access
 from common.gateway.keys import KeyPolicy
 from common.gateway.refusals import Refusal
+from common.llm.forms import FORMS
 from common.llm.paths import ProtocolName
 from common.llm.protocol import PROTOCOLS
 from tests.gateway.making import a_key
@@ -15,8 +16,9 @@ CHEAP = KeyPolicy(models=("gpt-4o-mini*", "claude-haiku-?-5"))
 def _check(
     policy: KeyPolicy, body: bytes, *, protocol: ProtocolName = "openai", metered: bool = True
 ) -> None:
+    form = FORMS["openai_chat" if protocol == "openai" else "anthropic_messages"]
     wire = PROTOCOLS[protocol]
-    check_access(a_key(policy=policy), wire, wire.read_facts(body), body, metered=metered)
+    check_access(a_key(policy=policy), wire, form.read_facts(body), body, metered=metered)
 
 
 def _code(policy: KeyPolicy, body: bytes) -> str:

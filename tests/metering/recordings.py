@@ -9,9 +9,10 @@ from typing import Any
 
 from common.llm.costs import Cost, cost_of
 from common.llm.facts import CallFacts
+from common.llm.forms import FORMS, MeteredForm, UsageTap
 from common.llm.metered import Metered
+from common.llm.paths import FormName
 from common.llm.price_book import bundled_book
-from common.llm.protocol import PROTOCOLS, UsageTap, WireProtocol
 
 RECEIVED_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """Selects the dated prices of the list."""
@@ -44,27 +45,31 @@ class Recording:
     streamed: bool
 
     @property
-    def protocol(self) -> WireProtocol:
-        return PROTOCOLS["anthropic" if self.name.startswith("anthropic") else "openai"]
+    def form_name(self) -> FormName:
+        return "anthropic_messages" if self.name.startswith("anthropic") else "openai_chat"
+
+    @property
+    def form(self) -> MeteredForm:
+        return FORMS[self.form_name]
 
     @property
     def facts(self) -> CallFacts:
-        return self.protocol.read_facts(self.request)
+        return self.form.read_facts(self.request)
 
     def metered(self) -> Metered:
         if not self.streamed:
-            return self.protocol.read_reply(self.reply)
+            return self.form.read_reply(self.reply)
         return metered_in(self.tap(), [self.reply])
 
     def tap(self, *, strip: bool = False) -> UsageTap:
-        return self.protocol.stream_tap(strip)
+        return self.form.stream_tap(strip)
 
     def cost(self, metered: Metered) -> Cost:
         return cost_of(
             metered,
             self.facts,
             book=bundled_book(),
-            provider=self.protocol.provider,
+            provider="anthropic" if self.form_name == "anthropic_messages" else "openai",
             at=RECEIVED_AT,
         )
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.llm.facts import CallFacts
+from common.llm.forms import FORMS, MeteredForm
 from common.llm.json_spans import member_spans, with_member
-from common.llm.protocol import PROTOCOLS, WireProtocol
 from common.llm.protocols import anthropic, openai_chat
 from common.llm.sse import EVENT_LIMIT_BYTES, EventSplitter, event_data
 from tests.metering.recordings import STREAMS, passed_by, read_recording
@@ -65,13 +65,11 @@ USAGE_NAMES = st.sampled_from(
 SPACES = st.sampled_from(["", " ", "\n", "\t\r\n "])
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @settings(deadline=None)
 @given(pieces=PIECES)
-def test_a_tap_takes_any_bytes_and_gives_them_out(
-    protocol: WireProtocol, pieces: list[bytes]
-) -> None:
-    tap = protocol.stream_tap(False)
+def test_a_tap_takes_any_bytes_and_gives_them_out(form: MeteredForm, pieces: list[bytes]) -> None:
+    tap = form.stream_tap(False)
 
     assert passed_by(tap, pieces) == b"".join(pieces)
     assert all(count >= 0 for count in tap.result().units.values())
@@ -80,23 +78,23 @@ def test_a_tap_takes_any_bytes_and_gives_them_out(
 @settings(deadline=None)
 @given(pieces=PIECES)
 def test_a_stripping_tap_takes_any_bytes(pieces: list[bytes]) -> None:
-    tap = PROTOCOLS["openai"].stream_tap(True)
+    tap = FORMS["openai_chat"].stream_tap(True)
 
     assert len(passed_by(tap, pieces)) <= len(b"".join(pieces))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @settings(deadline=None)
 @given(body=st.one_of(st.binary(max_size=60), OBJECTS.map(lambda o: json.dumps(o).encode())))
-def test_a_reply_of_any_bytes_is_read(protocol: WireProtocol, body: bytes) -> None:
-    assert protocol.read_reply(body).final is False
+def test_a_reply_of_any_bytes_is_read(form: MeteredForm, body: bytes) -> None:
+    assert form.read_reply(body).final is False
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda p: p.name)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @settings(deadline=None)
 @given(usage=st.dictionaries(USAGE_NAMES, VALUES | st.dictionaries(USAGE_NAMES, VALUES)))
-def test_any_usage_is_read(protocol: WireProtocol, usage: object) -> None:
-    metered = protocol.read_reply(json.dumps({"usage": usage}).encode())
+def test_any_usage_is_read(form: MeteredForm, usage: object) -> None:
+    metered = form.read_reply(json.dumps({"usage": usage}).encode())
 
     assert all(count >= 0 for count in metered.units.values())
 
@@ -148,7 +146,7 @@ def test_an_event_without_end_is_given_out_at_its_limit() -> None:
 
 
 def test_usage_after_an_endless_line_is_still_read() -> None:
-    tap = PROTOCOLS["openai"].stream_tap(False)
+    tap = FORMS["openai_chat"].stream_tap(False)
     tap.feed(b"data: " + b"x" * EVENT_LIMIT_BYTES)
     tap.feed(b'\n\ndata: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
 

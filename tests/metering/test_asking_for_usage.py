@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from common.llm.protocol import PROTOCOLS
+from common.llm.forms import FORMS
 from tests.metering.recordings import passed_by, read_recording
 
-OPENAI = PROTOCOLS["openai"]
+OPENAI = FORMS["openai_chat"]
 ASKED = [
     "openai-chat-stream-usage-empty-choices",
     "openrouter-chat-stream-usage-empty-choices",

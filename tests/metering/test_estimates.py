@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from common.llm.forms import FORMS
 from common.llm.metered import Metered, UsageLine
-from common.llm.protocol import PROTOCOLS
 from tests.metering.recordings import (
     STREAMS,
     Recording,
@@ -96,7 +96,7 @@ def test_keeps_what_was_told_where_it_is_above_the_cap() -> None:
 
 
 def test_is_not_final_when_the_last_delta_tells_no_output() -> None:
-    tap = PROTOCOLS["anthropic"].stream_tap(False)
+    tap = FORMS["anthropic_messages"].stream_tap(False)
     started = (
         b'event: message_start\ndata: {"type":"message_start",'
         b'"message":{"model":"claude-sonnet-4-5","usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
@@ -125,7 +125,7 @@ def test_is_not_final_when_the_last_delta_tells_no_output() -> None:
 def test_does_not_believe_a_usage_that_is_no_count(usage: bytes) -> None:
     recording = Recording("openai", b'{"model":"gpt-4o-mini"}', b"", streamed=False)
 
-    metered = PROTOCOLS["openai"].read_reply(b'{"model":"gpt-4o-mini","usage":' + usage + b"}")
+    metered = FORMS["openai_chat"].read_reply(b'{"model":"gpt-4o-mini","usage":' + usage + b"}")
 
     assert (metered.final, len(metered.anomalies) > 0) == (False, True)
     assert recording.cost(metered).source == "estimated"
@@ -138,6 +138,6 @@ def test_says_that_a_tier_without_prices_is_unknown() -> None:
         b'"usage":{"prompt_tokens":1,"completion_tokens":2}}'
     )
 
-    cost = recording.cost(PROTOCOLS["openai"].read_reply(reply))
+    cost = recording.cost(FORMS["openai_chat"].read_reply(reply))
 
     assert (cost.nanos, cost.reason) == (None, "unknown_tier:scale")
