@@ -8,6 +8,7 @@ from common.api.envelopes import Time, View
 from common.api.instants import Instant
 from common.api.operations import Asked, Paging
 from common.core.ids import SLUG
+from common.gateway.keys import OnDisconnect
 from common.gateway.names import MAX_NAME_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS
 
 Slug: TypeAlias = Annotated[str, Field(pattern=f"^{SLUG.pattern}$", examples=["acme"])]
@@ -108,8 +109,11 @@ class KeyQuery(AgentQuery):
 
 class PolicyBody(Asked):
     models: list[str] = Field([], description="globs of models; none means all")
-    upstreams: list[str] = Field([], description="globs of upstream hosts; none means all")
+    upstreams: list[str] = Field([], description="globs of providers; none means all")
     tags: list[str] = Field([], description="tags that callers may set themselves")
+    on_disconnect: OnDisconnect = Field(
+        "stop", description="stop a call whose client left, or let it finish within a minute"
+    )
 
 
 class KeyBody(Asked):
@@ -134,6 +138,7 @@ class PolicyView(View):
     models: list[str]
     upstreams: list[str]
     tags: list[str]
+    on_disconnect: OnDisconnect
 
 
 class KeyView(View):

@@ -100,6 +100,7 @@ async def _create(call: Call[NoQuery, KeyBody]) -> Answer:
             models=tuple(body.policy.models),
             upstreams=tuple(body.policy.upstreams),
             tags=tuple(body.policy.tags),
+            on_disconnect=body.policy.on_disconnect,
         ),
         expires_at=body.expires_at,
     )
@@ -181,6 +182,7 @@ def _view(now: datetime, key: Key) -> KeyView:
             models=list(key.policy.models),
             upstreams=list(key.policy.upstreams),
             tags=list(key.policy.tags),
+            on_disconnect=key.policy.on_disconnect,
         ),
         created_by=key.created_by,
         created_at=key.created_at,

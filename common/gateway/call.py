@@ -59,6 +59,7 @@ class Call:
     error_code: str | None = None
     outcome: Outcome | None = None
     client_gone: bool = False
+    unanswered: bool = False
     _cost: Cost | None = None
 
     def note_request_headers(self, headers: Mapping[str, str]) -> None:
@@ -150,7 +151,7 @@ class Call:
             gateway_ms=round(((self.sent_s or now_s) - self.arrived_s) * 1000, 3),
             streamed=self.facts.stream,
             finish_reason=metered.finish_reason,
-            status=self.status,
+            status=CLIENT_CLOSED_REQUEST if self.unanswered else self.status,
             upstream_status=self.upstream_status,
             outcome=outcome,
             error_code=error_code,

@@ -17,6 +17,8 @@ class Deadlines:
 
     Args:
         call_s: seconds for the whole call, whatever it waits for.
+
+    `finish_within_s`, where set, lets a call go on that long without its client.
     """
 
     def __init__(self, call_s: float) -> None:
@@ -28,6 +30,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self.waiting_for: Wait = "body"
         self.client_gone = False
+        self.finish_within_s: float | None = None
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
@@ -60,10 +63,15 @@ class Deadlines:
         self._due_at = self._ends_at
 
     def client_left(self) -> None:
-        """End the wait now. Does nothing once the context is over."""
-        if self._timer is not None:
-            self.client_gone = True
+        """End the wait now, or `finish_within_s` later. Does nothing once the context is over."""
+        if self._timer is None:
+            return
+        self.client_gone = True
+        if self.finish_within_s is None:
             self._expire()
+        else:
+            self._ends_at = min(self._ends_at, self._loop.time() + self.finish_within_s)
+            self.expect(self.waiting_for, self.finish_within_s)
 
     def _fire(self) -> None:
         if self._loop.time() >= self._due_at:

@@ -21,7 +21,7 @@ from common.core.secrets import Secret
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
-from common.gateway.call import CLIENT_CLOSED_REQUEST, Call
+from common.gateway.call import Call
 from common.gateway.credentials import (
     Credentials,
     forwarded_headers,
@@ -63,6 +63,7 @@ class Limits:
     first_byte_s: float = 300.0
     idle_s: float = 120.0
     call_s: float = 3600.0
+    finish_s: float = 60.0
     publish_s: float = 10.0
 
 
@@ -123,10 +124,10 @@ class Gateway:
         watch: asyncio.Task[None] | None = None
         try:
             async with deadlines:
-                credentials = await self._identify(call, incoming)
+                credentials = await self._identify(call, incoming, deadlines)
                 forwarded = _forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
-                watch = asyncio.create_task(incoming.watch(deadlines))
+                watch = asyncio.create_task(incoming.watch(lambda: _left(call, answer, deadlines)))
                 unread = CallFacts(readable=False, size_bytes=len(body))
                 call.facts = call.form.read_facts(body) if call.form is not None else unread
                 if call.attribution is not None:
@@ -172,7 +173,6 @@ class Gateway:
                 f"({error}). What it generated until then may be billed.",
             ) from None
         except Refusal:
-            call.client_gone = deadlines.client_gone
             raise
         except asyncio.CancelledError:
             # Only a server that shuts down cancels a request.
@@ -194,10 +194,11 @@ class Gateway:
                 f"The gateway failed on this call. Give its operator the request id {call.id}.",
             ) from None
         finally:
+            call.client_gone = deadlines.client_gone
             if watch is not None:
                 watch.cancel()
 
-    async def _identify(self, call: Call, incoming: Incoming) -> Credentials:
+    async def _identify(self, call: Call, incoming: Incoming, deadlines: Deadlines) -> Credentials:
         credentials = read_credentials(
             incoming.headers, incoming.query, call.protocol.name, self.managed_keys
         )
@@ -205,6 +206,8 @@ class Gateway:
         call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
         self.keys.require_usable(key)
+        if key.policy.on_disconnect == "finish":
+            deadlines.finish_within_s = self.limits.finish_s
         call.provider_key_hash = credentials.provider_key.fingerprint(self.hash_key)
         call.simulated = (
             self.simulated_url is not None and credentials.provider_key == SIMULATED_KEY
@@ -232,7 +235,6 @@ class Gateway:
         return UpstreamRequest(endpoint.method, url, headers, sent), strip
 
     def _overdue(self, call: Call, deadlines: Deadlines) -> Refusal:
-        call.client_gone = deadlines.client_gone
         if deadlines.client_gone:
             return Refusal("incomplete_request", "The client left.")
         if deadlines.waiting_for == "body":
@@ -250,8 +252,7 @@ class Gateway:
     async def _refuse(self, call: Call, refusal: Refusal, answer: Answer) -> bool:
         """Tell the client, if it is still there; whether the answer is complete by that."""
         if call.client_gone:
-            if not answer.started:
-                call.status = CLIENT_CLOSED_REQUEST
+            call.unanswered = not answer.started
             return False
         call.outcome, call.error_code = refusal.outcome, refusal.code
         if not answer.started:
@@ -293,6 +294,11 @@ class Gateway:
         await answer.start(status, [content_type, header("content-length", str(len(body)))])
         await answer.body(body)
         await answer.end()
+
+
+def _left(call: Call, answer: Answer, deadlines: Deadlines) -> None:
+    call.unanswered = not answer.started
+    deadlines.client_left()
 
 
 def _forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:

@@ -62,11 +62,11 @@ class Incoming:
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
-    async def watch(self, deadlines: Deadlines) -> None:
-        """End the call's wait when the client leaves."""
+    async def watch(self, left: Callable[[], None]) -> None:
+        """Say when the client leaves."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
-        deadlines.client_left()
+        left()
 
 
 def lower_case(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -28,6 +28,7 @@ _FORM = re.compile(r"ocg_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}")
 _KEY_ID_DIGITS = 12
 
 Refusal: TypeAlias = Literal["expired", "revoked"]
+OnDisconnect: TypeAlias = Literal["stop", "finish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,14 @@ class KeyPolicy:
     """What a key may be used for. An empty tuple of globs allows everything.
 
     `tags` names the tags that a caller may set itself with ``x-gateway-tags``; no others.
+    `on_disconnect` says what happens to a call whose client leaves: stop it, which stops the bill
+    soon and leaves an estimate, or let it finish within a minute, which costs what it costs.
     """
 
     models: tuple[str, ...] = ()
     upstreams: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    on_disconnect: OnDisconnect = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Key:
                 models=tuple(policy["models"]),
                 upstreams=tuple(policy["upstreams"]),
                 tags=tuple(policy["tags"]),
+                on_disconnect=policy["on_disconnect"],
             ),
             created_by=data["created_by"],
             created_at=data["created_at"],
@@ -108,6 +113,7 @@ class Key:
                 "models": list(self.policy.models),
                 "upstreams": list(self.policy.upstreams),
                 "tags": list(self.policy.tags),
+                "on_disconnect": self.policy.on_disconnect,
             },
             "created_by": self.created_by,
             "created_at": self.created_at,

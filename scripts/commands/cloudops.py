@@ -120,6 +120,9 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
     project: Annotated[str | None, typer.Option(help="id of a project")] = None,
     tag: TagList = None,
     model: Annotated[list[str] | None, typer.Option(help="glob of allowed models")] = None,
+    on_disconnect: Annotated[
+        str, typer.Option(help="when a client leaves: stop the call, or let it finish")
+    ] = "stop",
 ) -> None:
     """Create a key and print it, once."""
     body = {
@@ -128,7 +131,7 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
         "name": name,
         "project": project,
         "tags": _tags(tag),
-        "policy": {"models": model or []},
+        "policy": {"models": model or [], "on_disconnect": on_disconnect},
     }
     _made_key(session, "keys", body)
 

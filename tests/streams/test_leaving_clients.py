@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 
+from common.adapters.sqlite_documents import SqliteDocuments
+from common.gateway.gateway import Limits
+from common.gateway.keys import KeyPolicy
+from tests.gateway.making import a_key, key_text, store
+from tests.streams.conftest import MakeClient
 from tests.streams.fakes import (
+    ANTHROPIC_NANOS,
     ANTHROPIC_REQUEST,
     ANTHROPIC_START,
     ANTHROPIC_STREAM,
@@ -154,3 +160,73 @@ async def test_at_any_turn_of_the_loop(
 
     assert bus.only.outcome in {"ok", "client_error"}
     assert reply.closed in {1, 2}
+
+
+FINISHING = key_text("finishing")
+
+
+async def _let_finish(documents: SqliteDocuments) -> None:
+    await store(documents, a_key(FINISHING, policy=KeyPolicy(on_disconnect="finish")))
+
+
+async def test_a_key_may_let_its_calls_finish(
+    client: Client, documents: SqliteDocuments, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    await _let_finish(documents)
+    rest = asyncio.Event()
+    upstream.reply = reply = ScriptedReply([ANTHROPIC_START, rest, *ANTHROPIC_STREAM[1:]])
+
+    exchange, task = client.start(
+        "/v1/messages", ANTHROPIC_REQUEST, headers={"x-gateway-key": FINISHING}
+    )
+    await exchange.until_received(ANTHROPIC_START)
+    exchange.leave()
+    rest.set()
+    await task
+
+    event = bus.only
+    assert (event.client_gone, event.outcome, event.status) == (True, "ok", 200)
+    assert (event.cost_nanos, event.cost_source) == (ANTHROPIC_NANOS, "provider")
+    assert reply.closed == 1
+
+
+async def test_a_call_that_may_finish_is_unanswered_if_its_client_left_before(
+    client: Client, documents: SqliteDocuments, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    await _let_finish(documents)
+    begin = asyncio.Event()
+    upstream.before = [begin]
+    upstream.reply = ScriptedReply([OPENAI_REPLY], headers=list(JSON))
+
+    exchange, task = client.start(
+        body=b'{"model":"gpt-4o-mini"}', headers={"x-gateway-key": FINISHING}
+    )
+    await wait_for(upstream.asked)
+    exchange.leave()
+    begin.set()
+    await task
+
+    event = bus.only
+    assert (event.client_gone, event.status, event.upstream_status) == (True, 499, 200)
+    assert (event.cost_nanos, event.cost_source) == (OPENAI_NANOS, "provider")
+
+
+async def test_a_call_that_may_finish_does_not_go_on_for_ever(
+    make_client: MakeClient,
+    documents: SqliteDocuments,
+    upstream: ScriptedUpstream,
+    bus: KeepingBus,
+) -> None:
+    await _let_finish(documents)
+    upstream.reply = reply = ScriptedReply([ANTHROPIC_START, asyncio.Event()])
+
+    exchange, task = make_client(Limits(finish_s=0.02)).start(
+        "/v1/messages", ANTHROPIC_REQUEST, headers={"x-gateway-key": FINISHING}
+    )
+    await exchange.until_received(ANTHROPIC_START)
+    exchange.leave()
+    await task
+
+    event = bus.only
+    assert (event.client_gone, event.error_code) == (True, "client_disconnected")
+    assert (event.cost_source, reply.closed) == ("estimated", 1)
