@@ -17,8 +17,21 @@ from common.gateway.refusals import Refusal
 from common.llm.paths import ProtocolName
 
 GATEWAY_KEY_HEADER = "x-gateway-key"
-_PROVIDER_HEADERS = ("authorization", "x-api-key")
-_CREDENTIAL_HEADERS = (*_PROVIDER_HEADERS, "x-goog-api-key", "api-key")
+QUERY_KEY = "?key"
+"""Stands for the query's `key` where a credential's header is named."""
+_HEADERS = ("authorization", "x-api-key")
+_PROVIDER_FORMS: Mapping[ProtocolName, tuple[str, ...]] = {
+    "openai": _HEADERS,
+    "anthropic": _HEADERS,
+    "gemini": ("x-goog-api-key", "authorization", QUERY_KEY),
+}
+_MANAGED_HEADERS: Mapping[ProtocolName, str] = {
+    "openai": "authorization",
+    "anthropic": "x-api-key",
+    "gemini": "x-goog-api-key",
+}
+_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+_GEMINI_QUERY_CREDENTIALS = frozenset({"key", "$key", "access_token", "oauth_token"})
 _NEVER_FORWARDED = frozenset(
     {
         *_CREDENTIAL_HEADERS,
@@ -70,13 +83,15 @@ class Credentials:
     """Whose call it is, and what pays for it.
 
     `digest` is the SHA-256 of the gateway key. `provider_header` is the header the provider key is
-    sent in; `managed` says that it is the installation's key, which no client may see.
+    sent in, or `?key` where it stays in the query; `managed` says that it is the installation's
+    key, which no client may see.
     """
 
     digest: str
     provider_key: Secret
     provider_header: tuple[str, Secret]
     managed: bool
+    protocol: ProtocolName
 
 
 def read_credentials(
@@ -93,7 +108,8 @@ def read_credentials(
     found = list(_offered(headers, query))
     ours = (text for _, text in found if text.startswith(PREFIX))
     own = _gateway_header(headers) or next(ours, None)
-    theirs = ((n, t) for n, t in found if n in _PROVIDER_HEADERS and not t.startswith(PREFIX))
+    forms = _PROVIDER_FORMS[protocol]
+    theirs = ((n, t) for n, t in found if n in forms and not t.startswith(PREFIX))
     provider_key = next(theirs, None)
     if own is None:
         raise Refusal(
@@ -111,7 +127,9 @@ def read_credentials(
     if provider_key is not None:
         name, text = provider_key
         value = f"Bearer {text}" if name == "authorization" else text
-        return Credentials(digest, Secret(text), (name, Secret(value)), managed=False)
+        return Credentials(
+            digest, Secret(text), (name, Secret(value)), managed=False, protocol=protocol
+        )
     managed = managed_keys.get(protocol)
     if managed is None:
         raise Refusal(
@@ -119,12 +137,9 @@ def read_credentials(
             f"No {protocol} key: send your own in the SDK's header beside x-gateway-key, or set "
             f"{protocol.upper()}_API_KEY where the gateway runs.",
         )
-    header = (
-        ("authorization", Secret(f"Bearer {managed.reveal()}"))
-        if protocol == "openai"
-        else ("x-api-key", managed)
-    )
-    return Credentials(digest, managed, header, managed=True)
+    name = _MANAGED_HEADERS[protocol]
+    sent = Secret(f"Bearer {managed.reveal()}") if name == "authorization" else managed
+    return Credentials(digest, managed, (name, sent), managed=True, protocol=protocol)
 
 
 def _gateway_header(headers: Mapping[str, str]) -> str:
@@ -142,8 +157,8 @@ def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]
         if text:
             yield name, text
     for name, text in parse_qsl(query):
-        if name == "key" and text.startswith(PREFIX):
-            yield "?key", text
+        if name == "key" and text.strip():
+            yield QUERY_KEY, text.strip()
 
 
 def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], credentials: Credentials) -> RawHeaders:
@@ -162,18 +177,33 @@ def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], credentials: Credentia
         and not text.startswith(_NEVER_FORWARDED_PREFIXES)
     ]
     name, value = credentials.provider_header
-    kept.append((name.encode(), value.reveal().encode("latin-1")))
+    if name != QUERY_KEY:
+        kept.append((name.encode(), value.reveal().encode("latin-1")))
     # Usage is read from the bytes that pass: they must not be compressed.
     kept.append((b"accept-encoding", b"identity"))
     return kept
 
 
-def forwarded_query(query: str) -> str:
-    """The query string without a gateway key; byte for byte as it came where it holds none."""
+def forwarded_query(query: str, credentials: Credentials) -> str:
+    """The query string without a gateway key, and without a credential that does not pay.
+
+    Byte for byte as it came where it holds none of them. Only Gemini takes keys in a query: to
+    others a `key` that is not ours means something else.
+    """
     pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(name == "key" and text.startswith(PREFIX) for name, text in pairs):
-        return query
-    return urlencode([(name, text) for name, text in pairs if name != "key"])
+    ours = any(name == "key" and text.strip().startswith(PREFIX) for name, text in pairs)
+    if credentials.protocol != "gemini":
+        dropped = {"key"} if ours else set()
+        kept = [(name, text) for name, text in pairs if name not in dropped]
+    else:
+        name, paying = credentials.provider_header
+        kept = [
+            (key, text)
+            for key, text in pairs
+            if key not in _GEMINI_QUERY_CREDENTIALS
+            or (name == QUERY_KEY and key == "key" and text.strip() == paying.reveal())
+        ]
+    return query if kept == pairs else urlencode(kept)
 
 
 def answered_headers(raw: Iterable[tuple[bytes, bytes]], *, edited: bool) -> RawHeaders:

@@ -10,7 +10,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
 from common.core.errors import CloudOpsError
@@ -47,7 +47,7 @@ from common.llm.protocol import PROTOCOLS, ErrorText
 logger = logging.getLogger(__name__)
 
 HEALTH_PATH = "/gateway/v1/health"
-ADDRESSES = ("/openai/v1/...", "/anthropic/v1/...", "/v1/...")
+ADDRESSES = ("/openai/v1/...", "/anthropic/v1/...", "/gemini/v1beta/...", "/v1/...")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand in a path."""
 SIMULATED_KEY = Secret("sim")
@@ -130,6 +130,8 @@ class Gateway:
                 watch = asyncio.create_task(incoming.watch(lambda: _left(call, answer, deadlines)))
                 unread = CallFacts(readable=False, size_bytes=len(body))
                 call.facts = call.form.read_facts(body) if call.form is not None else unread
+                if forwarded.model is not None:
+                    call.facts = replace(call.facts, model=forwarded.model)
                 if call.attribution is not None:
                     check_access(
                         call.attribution.key,
@@ -228,7 +230,7 @@ class Gateway:
             base = f"{self.simulated_url}/{call.protocol.name}"
         call.upstream_host = urlsplit(base).netloc
         path = quote(endpoint.path, safe=_PATH_SAFE)
-        query = forwarded_query(incoming.query)
+        query = forwarded_query(incoming.query, credentials)
         sent, strip = call.form.prepare(body, call.facts) if call.form else (body, False)
         headers = forwarded_headers(incoming.raw_headers, credentials)
         url = f"{base}{path}?{query}" if query else f"{base}{path}"

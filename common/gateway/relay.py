@@ -1,9 +1,9 @@
 """A provider's reply on its way to the client.
 
 Streams pass chunk by chunk, each in the turn it came in. A JSON reply up to 1 MiB is held until it
-is whole, so that its cost can stand in a header; a longer one passes as it comes. Neither is
-changed, but for a usage chunk that only the gateway asked for, and the installation's own key in an
-error.
+is whole, so that its cost can stand in a header; a longer one, and any that is free, passes as it
+comes. None is changed, but for a usage chunk that only the gateway asked for, and the
+installation's own key in an error.
 """
 
 from collections.abc import AsyncIterator
@@ -16,11 +16,13 @@ from common.gateway.call import Call
 from common.gateway.credentials import RawHeaders, answered_headers
 from common.gateway.deadlines import Deadlines
 from common.gateway.upstream import UpstreamDisconnected, UpstreamReply
-from common.llm.forms import Unread
+from common.llm.forms import UsageTap
 from common.llm.metered import Metered
 
 HELD_BYTES = 1024 * 1024
 READ_BYTES = 8 * 1024 * 1024
+END_BYTES = 64 * 1024
+"""What is kept of a long reply whose usage stands at its end."""
 MASKED_CHARACTERS = 12
 """A shorter key is no secret (the simulated provider's is ``sim``) and a word of other texts."""
 
@@ -46,8 +48,15 @@ async def relay(
     """
     chunks = _timed(call, reply, deadlines, idle_s, clock)
     call.status = reply.status
-    if reply.status < _ERROR and _is_event_stream(reply):
-        await _relay_stream(call, reply, answer, chunks, deadlines, strip=strip)
+    if call.form is not None and reply.status < _ERROR and _is_event_stream(reply):
+        tap = call.form.stream_tap(strip)
+        answer.event_stream = True
+        await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
+    elif call.form is not None and call.form.array_tap is not None and reply.status < _ERROR:
+        tap = call.form.array_tap()
+        await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
+    elif call.form is None and not (reply.status >= _ERROR and masked is not None):
+        await _relay_free(call, reply, answer, chunks, deadlines)
     else:
         await _relay_whole(call, reply, answer, chunks, deadlines, masked=masked)
 
@@ -72,10 +81,8 @@ async def _relay_stream(
     chunks: AsyncIterator[bytes],
     deadlines: Deadlines,
     *,
-    strip: bool,
+    tap: UsageTap,
 ) -> None:
-    tap = call.form.stream_tap(strip) if call.form is not None else Unread()
-    answer.event_stream = True
     # No length: where the provider breaks off, an error event takes the place of the rest.
     headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
     try:
@@ -97,6 +104,25 @@ async def _relay_stream(
         call.cut = not tap.done and not call.metered.final
 
 
+async def _relay_free(
+    call: Call,
+    reply: UpstreamReply,
+    answer: Answer,
+    chunks: AsyncIterator[bytes],
+    deadlines: Deadlines,
+) -> None:
+    """Pass what costs nothing, a file perhaps, without keeping any of it."""
+    headers = answered_headers(reply.headers, edited=False)
+    headers += _gateway_headers(call) + _cost_headers(call)
+    async for chunk in chunks:
+        if not answer.started:
+            await answer.start(reply.status, headers)
+        await answer.body(chunk)
+    if not answer.started:
+        deadlines.allow_client_time()
+        await answer.start(reply.status, headers)
+
+
 async def _relay_whole(
     call: Call,
     reply: UpstreamReply,
@@ -109,6 +135,7 @@ async def _relay_whole(
     held: list[bytes] = []
     size = 0
     failed = reply.status >= _ERROR
+    read_end = call.form.read_end if call.form is not None and not failed else None
     async for chunk in chunks:
         size += len(chunk)
         if answer.started:
@@ -118,11 +145,15 @@ async def _relay_whole(
                 reply.status, answered_headers(reply.headers, edited=False) + _gateway_headers(call)
             )
             await answer.body(b"".join([*held, chunk]))
-        if size <= READ_BYTES:
+        if read_end is not None and answer.started:
+            held = [b"".join([*held, chunk])[-END_BYTES:]]
+        elif size <= READ_BYTES:
             held.append(chunk)
     body = b"".join(held)
     deadlines.allow_client_time()
-    if call.form is not None and not failed:
+    if read_end is not None and answer.started:
+        call.metered = read_end(body)
+    elif call.form is not None and not failed:
         call.metered = (
             call.form.read_reply(body)
             if size <= READ_BYTES
@@ -134,11 +165,15 @@ async def _relay_whole(
         body = body.replace(masked.reveal().encode(), b"***")
     headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
     headers.append(header("content-length", str(len(body))))
+    await answer.start(reply.status, headers + _cost_headers(call))
+    await answer.body(body)
+
+
+def _cost_headers(call: Call) -> RawHeaders:
+    headers = [header("x-gateway-cost-source", call.cost.source)] if call.cost.source else []
     if call.cost.nanos is not None:
         headers.append(header("x-gateway-cost-usd", usd_text(call.cost.nanos)))
-    headers.append(header("x-gateway-cost-source", call.cost.source))
-    await answer.start(reply.status, headers)
-    await answer.body(body)
+    return headers
 
 
 def _gateway_headers(call: Call) -> RawHeaders:

@@ -27,12 +27,15 @@ _STANDARD_TIERS = frozenset({"default", "standard", "auto"})
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one call in nano-USD; None always has a `reason`."""
+    """The cost of one call in nano-USD; None always has a `reason`.
+
+    `source` is None where nothing was told that a cost could rest on, or it comes later.
+    """
 
     nanos: Nanos | None
     reason: str | None
     priced_nanos: Nanos
-    source: CostSource
+    source: CostSource | None
     units: Mapping[str, int]
     card: str | None = None
 
@@ -57,6 +60,10 @@ def cost_of(
         provider: whose list applies.
         at: when the call was received; selects dated prices.
     """
+    if (facts.asynchronous or metered.pending) and not metered.final:
+        return Cost(None, "asynchronous", 0, None, {})
+    if metered.untold:
+        return Cost(None, "usage_missing", 0, None, {})
     model = metered.model or facts.model
     card = book.card(provider, model) if model else None
     lines = metered.lines if metered.final else (_estimate(metered, facts),)

@@ -18,7 +18,8 @@ class CallFacts:
     """Facts of one request body.
 
     `readable` False means that it is no JSON object we understand: it is forwarded as it came, and
-    the provider judges it.
+    the provider judges it. `asynchronous` means that the provider works on after its reply, which
+    tells no usage then.
     """
 
     readable: bool
@@ -28,6 +29,7 @@ class CallFacts:
     output_cap: int | None = None
     candidates: int = 1
     size_bytes: int = 0
+    asynchronous: bool = False
 
 
 def parse_request(body: bytes) -> Mapping[str, Any] | None:

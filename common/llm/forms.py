@@ -5,14 +5,21 @@ it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
 from common.llm.facts import CallFacts
 from common.llm.metered import Metered
 from common.llm.paths import FormName
-from common.llm.protocols import anthropic, openai_chat
+from common.llm.protocols import (
+    anthropic,
+    gemini,
+    openai_batches,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+)
 
 
 class UsageTap(Protocol):
@@ -29,7 +36,7 @@ class UsageTap(Protocol):
 
 
 class Unread:
-    """The tap of a stream that costs nothing: it passes."""
+    """The tap of a stream that tells no usage: it passes."""
 
     done = True
 
@@ -48,12 +55,16 @@ class MeteredForm:
     """What the pipeline needs to know of an endpoint that costs.
 
     `prepare` answers the body to send and whether the stream's usage chunk must be taken out.
+    `read_end` is there where usage stands at the end of replies too long to be kept.
     """
 
     read_facts: Callable[[bytes], CallFacts]
     prepare: Callable[[bytes, CallFacts], tuple[bytes, bool]]
     read_reply: Callable[[bytes], Metered]
     stream_tap: Callable[[bool], UsageTap]
+    read_end: Callable[[bytes], Metered] | None = None
+    array_tap: Callable[[], UsageTap] | None = None
+    """Of a stream that is one JSON array, in pieces."""
 
 
 def _ask_for_usage(body: bytes, facts: CallFacts) -> tuple[bytes, bool]:
@@ -73,11 +84,49 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
             read_reply=openai_chat.read_reply,
             stream_tap=lambda strip: openai_chat.StreamTap(strip=strip),
         ),
+        "openai_responses": MeteredForm(
+            read_facts=openai_responses.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_responses.read_reply,
+            stream_tap=lambda _strip: openai_responses.StreamTap(),
+        ),
         "anthropic_messages": MeteredForm(
             read_facts=anthropic.read_facts,
             prepare=_as_it_came,
             read_reply=anthropic.read_reply,
             stream_tap=lambda _strip: anthropic.StreamTap(),
+        ),
+        "gemini_content": MeteredForm(
+            read_facts=gemini.read_facts,
+            prepare=_as_it_came,
+            read_reply=gemini.read_reply,
+            stream_tap=lambda _strip: gemini.StreamTap(events=True),
+        ),
+        "gemini_content_stream": MeteredForm(
+            read_facts=lambda body: replace(gemini.read_facts(body), stream=True),
+            prepare=_as_it_came,
+            read_reply=gemini.read_reply,
+            stream_tap=lambda _strip: gemini.StreamTap(events=True),
+            array_tap=lambda: gemini.StreamTap(events=False),
+        ),
+        "gemini_embeddings": MeteredForm(
+            read_facts=gemini.read_embedding_facts,
+            prepare=_as_it_came,
+            read_reply=gemini.read_embeddings,
+            stream_tap=lambda _strip: Unread(),
+        ),
+        "openai_embeddings": MeteredForm(
+            read_facts=openai_embeddings.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_embeddings.read_reply,
+            stream_tap=lambda _strip: Unread(),
+            read_end=openai_embeddings.read_end,
+        ),
+        "openai_batches": MeteredForm(
+            read_facts=openai_batches.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_batches.read_reply,
+            stream_tap=lambda _strip: Unread(),
         ),
     }
 )

@@ -23,7 +23,8 @@ class Metered:
 
     `final` means that the provider's last word on usage was seen. Without it, `lines` holds what
     was told so far (input, for a stream that was cut), and `output_bytes` bounds what was
-    generated.
+    generated. `pending` means that the provider works on after this reply, `untold` that it
+    tells no usage of calls like this one.
     """
 
     lines: tuple[UsageLine, ...] = ()
@@ -33,6 +34,8 @@ class Metered:
     service_tier: str | None = None
     finish_reason: str | None = None
     failed: bool = False
+    pending: bool = False
+    untold: bool = False
     usage_raw: Mapping[str, Any] | None = None
     anomalies: tuple[str, ...] = ()
     output_bytes: int = 0

@@ -40,6 +40,16 @@ _ANTHROPIC_TYPES = {
     429: "rate_limit_error",
     504: "timeout_error",
 }
+_GEMINI_STATUSES = {
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    504: "DEADLINE_EXCEEDED",
+}
 _SERVER_ERROR = 500
 
 
@@ -79,6 +89,30 @@ def _anthropic_event(error: ErrorText, request_id: str) -> bytes:
     return b"event: error\ndata: " + _anthropic_error(error, request_id) + b"\n\n"
 
 
+def _gemini_error(error: ErrorText, _request_id: str) -> bytes:
+    fallback = "UNAVAILABLE" if error.status >= _SERVER_ERROR else "INVALID_ARGUMENT"
+    detail = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": error.code.upper(),
+        "domain": "gateway",
+        "metadata": {},
+    }
+    return _json(
+        {
+            "error": {
+                "code": error.status,
+                "message": error.message,
+                "status": _GEMINI_STATUSES.get(error.status, fallback),
+                "details": [detail],
+            }
+        }
+    )
+
+
+def _gemini_event(error: ErrorText, request_id: str) -> bytes:
+    return b"data: " + _gemini_error(error, request_id) + b"\n\n"
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -97,5 +131,12 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
         default_url="https://api.anthropic.com",
         error_body=_anthropic_error,
         error_event=_anthropic_event,
+    ),
+    "gemini": WireProtocol(
+        name="gemini",
+        provider="google",
+        default_url="https://generativelanguage.googleapis.com",
+        error_body=_gemini_error,
+        error_event=_gemini_event,
     ),
 }

@@ -1,7 +1,8 @@
 """Server-sent events, found in bytes that were split anywhere (WHATWG HTML, 9.2.6).
 
 Events are only looked for, never changed: the pieces given out are the bytes taken in. What has no
-end after 256 kB is given out as it is, so that memory stays bounded, and `overflowed` says so.
+end after 256 kB (or its reader's own limit) is given out as it is, so that memory stays bounded,
+and `overflowed` says so.
 """
 
 import re
@@ -13,9 +14,10 @@ _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 class EventSplitter:
     """Cuts a byte stream into events, each with its closing blank line."""
 
-    __slots__ = ("_rest", "overflowed")
+    __slots__ = ("_limit_bytes", "_rest", "overflowed")
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int = EVENT_LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
         self._rest = b""
         self.overflowed = False
 
@@ -33,7 +35,7 @@ class EventSplitter:
                 events.append(data[start : match.end()])
                 start = match.end()
             self._rest = data[start:]
-        if len(self._rest) > EVENT_LIMIT_BYTES:
+        if len(self._rest) > self._limit_bytes:
             self.overflowed = True
             events.append(self.rest())
         return events

@@ -135,6 +135,7 @@ class App:
             for protocol, key in (
                 ("openai", settings.openai_api_key),
                 ("anthropic", settings.anthropic_api_key),
+                ("gemini", settings.gemini_api_key),
             )
             if key is not None
         }

@@ -81,6 +81,10 @@ class ProxySettings(StateSettings, BusSettings):
         default=None,
         description="Anthropic key for calls that bring only a gateway key (managed keys).",
     )
+    gemini_api_key: SecretStr | None = Field(
+        default=None,
+        description="Gemini key for calls that bring only a gateway key (managed keys).",
+    )
     fingerprint_key: SecretStr | None = Field(
         default=None,
         min_length=16,

@@ -92,7 +92,7 @@ def _listen(port: int) -> socket.socket:
 def _set_environment(data: Path, address: str) -> dict[str, bool]:
     """Settings of the local stack; whether each provider's managed key is a real one."""
     managed = {}
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
         managed[name] = os.environ.setdefault(name, "sim") != "sim"
     os.environ.setdefault("SIMULATED_PROVIDER_URL", f"{address}{SIMULATED_PATH}")
     os.environ.update(DATA_DIR=str(data), API_AUTH="dev")

@@ -49,8 +49,8 @@ Answers come from a simulated provider (provider key: sim){note}. Paste:
   scripts/cloudops{url} spend --by team,model --since 1h
   scripts/cloudops{url} calls
 
-With an SDK, set base_url to {address}/openai/v1 or {address}/anthropic and use a
-gateway key as API key. Your own provider key: as API key, with x-gateway-key beside it.
+With an SDK, set base_url to {address}/openai/v1, {address}/anthropic or {address}/gemini and
+use a gateway key as API key. Your own provider key: as API key, with x-gateway-key beside it.
 Ctrl+C stops; data stay.""",
         flush=True,
     )

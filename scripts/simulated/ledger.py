@@ -17,10 +17,10 @@ import orjson
 from genai_prices import calc_price, extract_usage
 
 from common.core.money import Nanos, nanos_from_usd
-from scripts.simulated.models import Vendor
+from scripts.simulated.models import LISTS, Vendor
 
 _FLUSH_AFTER_S = 0.05
-_FLAVORS: dict[Vendor, str] = {"openai": "chat", "anthropic": "default"}
+_FLAVORS: dict[Vendor, str] = {"openai": "chat", "anthropic": "default", "gemini": "default"}
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -89,16 +89,29 @@ def price_nanos(
         ValueError: it cannot read the usage.
     """
     extracted = extract_usage(
-        {"model": model, "usage": usage}, provider_id=vendor, api_flavor=_FLAVORS[vendor]
+        {"modelVersion": model, "usageMetadata": usage}
+        if vendor == "gemini"
+        else {"model": model, "usage": usage},
+        provider_id=LISTS[vendor],
+        api_flavor=_flavor(vendor, usage),
     )
     price = calc_price(
         extracted.usage,
         model,
-        provider_id=vendor,
+        provider_id=LISTS[vendor],
         genai_request_timestamp=received_at,
         price_context=price_context,
     )
     return nanos_from_usd(price.total_price)
+
+
+def _flavor(vendor: Vendor, usage: Mapping[str, Any]) -> str:
+    """What genai-prices calls the endpoint: each names its counters in its own way."""
+    if vendor == "openai" and "input_tokens" in usage:
+        return "responses"
+    if vendor == "openai" and "completion_tokens" not in usage:
+        return "embeddings"
+    return _FLAVORS[vendor]
 
 
 class Ledger:

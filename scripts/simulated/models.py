@@ -12,7 +12,9 @@ from typing import Literal
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice
 
-Vendor = Literal["openai", "anthropic"]
+Vendor = Literal["openai", "anthropic", "gemini"]
+LISTS: dict[Vendor, str] = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+"""What genai-prices calls the vendor."""
 
 SNAPSHOTS: dict[Vendor, dict[str, str]] = {
     # https://platform.openai.com/docs/models and the model names in the openai package.
@@ -43,12 +45,17 @@ SNAPSHOTS: dict[Vendor, dict[str, str]] = {
         "claude-sonnet-4-0": "claude-sonnet-4-20250514",
         "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
     },
+    "gemini": {},
 }
 
 _NO_CHAT = re.compile(
     r"embedding|whisper|tts|image|realtime|transcri|moderation|live|instruct|davinci|babbage|^ada|curie"
 )
-_REASONING = re.compile(r"^o\d|^gpt-(5|6)(?!.*chat)")
+_REASONING: dict[Vendor, re.Pattern[str]] = {
+    "openai": re.compile(r"^o\d|^gpt-(5|6)(?!.*chat)"),
+    "anthropic": re.compile(r"(?!)"),
+    "gemini": re.compile(r"^gemini-(2\.5|[3-9])"),
+}
 _OLD_CLAUDE = re.compile(r"^claude-(v?[12]\b|3)")
 _NO_GEO = re.compile(r"^claude-(v?[123]\b|(opus|sonnet)-4-[01]|(opus|sonnet)-4-2025|[a-z]+-4-5)")
 
@@ -75,7 +82,7 @@ def find_model(vendor: Vendor, name: str) -> Model | None:
     if not name or name != name.strip():
         return None
     try:
-        _, info = get_snapshot().find_provider_model(name, None, vendor, None)
+        _, info = get_snapshot().find_provider_model(name, None, LISTS[vendor], None)
     except LookupError:
         return None
     variants = [variant.when for variant in info.price_variants or ()]
@@ -84,7 +91,7 @@ def find_model(vendor: Vendor, name: str) -> Model | None:
         name=SNAPSHOTS[vendor].get(name, name),
         window=info.context_window,
         chats=not _NO_CHAT.search(name),
-        reasons=vendor == "openai" and _REASONING.match(name) is not None,
+        reasons=_REASONING[vendor].match(name) is not None,
         writes_cache=_prices_cache_writes(info),
         tiers=frozenset(when["service_tier"] for when in variants if "service_tier" in when),
         fast={"speed": "fast"} in variants,
@@ -99,8 +106,8 @@ def _prices_cache_writes(info: ModelInfo) -> bool:
     return any(card.__dict__.get("cache_write_mtok") is not None for card in cards)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def model_names(vendor: Vendor) -> tuple[str, ...]:
     """Names of the price list that are themselves names of models, in its order."""
-    provider = next(entry for entry in get_snapshot().providers if entry.id == vendor)
+    provider = next(entry for entry in get_snapshot().providers if entry.id == LISTS[vendor])
     return tuple(model.id for model in provider.models if find_model(vendor, model.id) is not None)

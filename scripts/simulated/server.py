@@ -1,7 +1,10 @@
-"""The simulated LLM provider as an ASGI application: OpenAI and Anthropic on one port.
+"""The simulated LLM provider as an ASGI application: three vendors on one port.
 
-    /openai/v1/chat/completions  /openai/v1/models[/{id}]
+    /openai/v1/chat/completions  /openai/v1/models[/{id}]    /openai/v1/embeddings
+    /openai/v1/responses...
+    /openai/v1/moderations       /openai/v1/files...         /openai/v1/batches...
     /anthropic/v1/messages       /anthropic/v1/models[/{id}]
+    /gemini/{v1,v1beta}/models/{id}:{verb}      /gemini/{v1,v1beta}/models[/{id}]
     /simulated/health            /simulated/ledger?after=SEQ    /simulated/behaviour
 
 It exists so that tests, benchmarks and the local stack have a provider that answers, bills and
@@ -19,11 +22,21 @@ from typing import Any
 
 import orjson
 
-from scripts.simulated import anthropic_messages, model_lists, openai_chat, recordings
+from scripts.simulated import (
+    anthropic_messages,
+    gemini_border,
+    gemini_content,
+    model_lists,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+    recordings,
+)
 from scripts.simulated.behaviour import RANDOM_FAULTS, Behaviour
 from scripts.simulated.delivery import Connection, Delivery, Message, Receive, Send
 from scripts.simulated.ledger import Entry, Ledger
 from scripts.simulated.models import Vendor
+from scripts.simulated.openai_free import FREE, FreeEndpoints
 from scripts.simulated.prompt_cache import PrefixCache
 from scripts.simulated.recordings import Recordings
 from scripts.simulated.refusals import Refusal
@@ -32,6 +45,7 @@ from scripts.simulated.vendors import (
     EVENTS,
     JSON,
     MODELS,
+    RESPONSES,
     SIMULATED,
     Call,
     check_key,
@@ -58,9 +72,12 @@ class SimulatedProvider:
         self._now = now
         self._recordings = Recordings(replies)
         self._draws = random.Random(behaviour.seed)  # noqa: S311 - repeatable on purpose
+        self._free = FreeEndpoints()
+        self._responses = openai_responses.Responses()
         self._caches: dict[Vendor, PrefixCache] = {
             "openai": PrefixCache(),
             "anthropic": PrefixCache(),
+            "gemini": PrefixCache(),
         }
         # Ids stay unique when a ledger file outlives the process.
         self._nonce = os.urandom(4).hex()
@@ -78,6 +95,8 @@ class SimulatedProvider:
             await self._vendor("openai", path[7:], scope, receive, connection)
         elif path.startswith("/anthropic/v1/"):
             await self._vendor("anthropic", path[10:], scope, receive, connection)
+        elif path.startswith("/gemini/v1"):
+            await self._vendor("gemini", path[7:], scope, receive, connection)
         else:
             await self._own(path, scope, receive, connection)
 
@@ -97,7 +116,8 @@ class SimulatedProvider:
             method=scope["method"],
             path=path,
             headers=dict(scope["headers"]),
-            exchange=self._exchange(vendor),
+            exchange=self._exchange(vendor, path),
+            query=scope["query_string"],
         )
         self.in_flight += 1
         try:
@@ -108,21 +128,42 @@ class SimulatedProvider:
         finally:
             self.in_flight -= 1
 
-    def _exchange(self, vendor: Vendor) -> Exchange:
+    def _exchange(self, vendor: Vendor, path: str) -> Exchange:
         self._serial += 1
         suffix = f"{self._nonce}{self._serial:08x}"
         prefix = "chatcmpl-sim-" if vendor == "openai" else "msg_sim_"
+        if path == RESPONSES:
+            prefix = "resp_sim_"
         return Exchange(f"req_sim_{suffix}", f"{prefix}{suffix}", suffix, self._now())
 
     async def _answer(self, call: Call, receive: Receive, connection: Connection) -> None:
         knobs = self._drawn(self.behaviour.for_request(call.headers))
         check_route(call)
         check_key(call)
-        if call.path.startswith(MODELS):
+        if call.vendor == "gemini" and call.method == "GET":
+            body = gemini_content.free_answer(call.path, None)
+            await connection.answer(200, reply_headers(call, JSON), body)
+            return
+        if call.vendor != "gemini" and call.path.startswith(MODELS):
             body = model_lists.answer(call.vendor, call.path.removeprefix(MODELS).strip("/"))
             await connection.answer(200, reply_headers(call, JSON), body)
             return
         body = await _read(receive)
+        if call.path.startswith(FREE):
+            raise_fault(call, knobs.fault)
+            kind, content = self._free.answer(call, body)
+            await connection.answer(200, reply_headers(call, (b"content-type", kind)), content)
+            return
+        if call.path.endswith(":countTokens"):
+            raise_fault(call, knobs.fault)
+            content = gemini_content.free_answer(call.path, decoded(call, body))
+            await connection.answer(200, reply_headers(call, JSON), content)
+            return
+        if call.path.startswith(f"{RESPONSES}/"):
+            raise_fault(call, knobs.fault)
+            content = self._responses.free(call, body)
+            await connection.answer(200, reply_headers(call, JSON), content)
+            return
         recorded = call.headers.get(b"x-simulated-replay")
         if recorded is not None:
             recording = self._recordings.named(recorded.decode("latin-1"))
@@ -139,14 +180,24 @@ class SimulatedProvider:
     ) -> None:
         parsed = decoded(call, body)
         cache = self._caches[call.vendor]
-        protocol = openai_chat if call.vendor == "openai" else anthropic_messages
-        reply = protocol.answer(body, parsed, call.exchange, knobs, cache)
+        if call.vendor == "gemini":
+            array = gemini_content.is_array(call.query)
+            reply = gemini_content.answer(
+                call.path, body, parsed, call.exchange, knobs, array=array
+            )
+        elif call.path == openai_embeddings.PATH:
+            reply = openai_embeddings.answer(parsed, knobs)
+        elif call.path == RESPONSES:
+            reply = self._responses.answer(body, parsed, call.exchange, knobs, cache)
+        else:
+            protocol = openai_chat if call.vendor == "openai" else anthropic_messages
+            reply = protocol.answer(body, parsed, call.exchange, knobs, cache)
         if reply.body is not None and knobs.fault == "error-event":
             raise_fault(call, "status-500")
         delivery = Delivery(
             connection,
             reply,
-            reply_headers(call, EVENTS if reply.body is None else JSON),
+            reply_headers(call, _content_type(call, reply)),
             knobs,
             partial(self._charge, call, reply),
             error_event(call),
@@ -222,6 +273,11 @@ class SimulatedProvider:
         strikes = self._draws.random() < rate
         named = knobs.fault or self._draws.choice(RANDOM_FAULTS)
         return knobs.model_copy(update={"fault": named if strikes else None})
+
+
+def _content_type(call: Call, reply: Reply) -> tuple[bytes, bytes]:
+    in_pieces = call.vendor == "gemini" and gemini_border.answers_array(call.path, call.query)
+    return EVENTS if reply.body is None and not in_pieces else JSON
 
 
 def create_app(

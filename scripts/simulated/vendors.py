@@ -3,12 +3,14 @@
 A request is checked in the order of the real APIs: route and method, key, body.
 """
 
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from scripts.simulated import gemini_border
 from scripts.simulated.anthropic_requests import VERSIONS
 from scripts.simulated.delivery import Headers
 from scripts.simulated.models import Vendor
@@ -24,7 +26,28 @@ from scripts.simulated.replies import Exchange
 
 KEY = b"sim"
 MODELS = "/v1/models"
-ENDPOINTS: dict[Vendor, str] = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+RESPONSES = "/v1/responses"
+_ROUTES: dict[Vendor, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "openai": (
+        (r"/v1/chat/completions", ("POST",)),
+        (r"/v1/embeddings", ("POST",)),
+        (r"/v1/moderations", ("POST",)),
+        (r"/v1/files", ("GET", "POST")),
+        (r"/v1/files/[^/]+", ("GET", "DELETE")),
+        (r"/v1/files/[^/]+/content", ("GET",)),
+        (r"/v1/batches", ("GET", "POST")),
+        (r"/v1/batches/[^/]+", ("GET",)),
+        (r"/v1/batches/[^/]+/cancel", ("POST",)),
+        (r"/v1/responses(/input_tokens)?", ("POST",)),
+        (r"/v1/responses/[^/]+", ("GET", "DELETE")),
+        (r"/v1/responses/[^/]+/cancel", ("POST",)),
+        (r"/v1/responses/[^/]+/input_items", ("GET",)),
+        (r"/v1/models(/.*)?", ("GET",)),
+    ),
+    "anthropic": ((r"/v1/messages", ("POST",)), (r"/v1/models(/.*)?", ("GET",))),
+    "gemini": gemini_border.ROUTES,
+}
+"""Patterns of paths, and the methods served there."""
 
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -60,33 +83,40 @@ _OPENAI_BAD_JSON = (
     "your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not "
     "valid JSON.)"
 )
+_BAD_JSON: dict[Vendor, str] = {
+    "openai": _OPENAI_BAD_JSON,
+    "anthropic": "The request body is not valid JSON",
+    "gemini": gemini_border.BAD_JSON,
+}
+_FAULTS = {"openai": OPENAI_FAULTS, "anthropic": ANTHROPIC_FAULTS, "gemini": gemini_border.FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a vendor's API. The path begins with `/v1/`."""
+    """One request to a vendor's API. The path begins with `/v1/`, the query is as it came."""
 
     vendor: Vendor
     method: str
     path: str
     headers: dict[bytes, bytes]
     exchange: Exchange
+    query: bytes = b""
 
 
 def check_route(call: Call) -> None:
-    """Both vendors serve one endpoint and their models.
+    """Both vendors serve what their routes say.
 
     Raises:
         Refusal: nothing is served there (404), or not with that method (405).
     """
-    is_models = call.path == MODELS or call.path.startswith(f"{MODELS}/")
-    if not is_models and call.path != ENDPOINTS[call.vendor]:
+    routes = _ROUTES[call.vendor]
+    methods = next((found for path, found in routes if re.fullmatch(path, call.path)), ())
+    if not methods:
         if call.vendor == "openai":
             raise Refusal(404, f"Invalid URL ({call.method} {call.path})")
         raise Refusal(404, "Not Found")
-    allowed = "GET" if is_models else "POST"
-    if call.method != allowed:
-        headers = ((b"allow", allowed.encode()),)
+    if call.method not in methods:
+        headers = ((b"allow", ", ".join(methods).encode()),)
         if call.vendor == "openai":
             message = f"Not allowed to {call.method} on {call.path}."
             raise Refusal(405, message, code="method_not_supported", headers=headers)
@@ -99,6 +129,9 @@ def check_key(call: Call) -> None:
     Raises:
         Refusal: no key or a wrong one (401), or no `anthropic-version` (400).
     """
+    if call.vendor == "gemini":
+        gemini_border.check_key(call.headers, call.query, KEY)
+        return
     given = call.headers.get(b"authorization", b"")
     bearer = given[7:].strip() if given[:7].lower() == b"bearer " else None
     if call.vendor == "openai":
@@ -128,10 +161,7 @@ def decoded(call: Call, body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        message = (
-            _OPENAI_BAD_JSON if call.vendor == "openai" else "The request body is not valid JSON"
-        )
-        raise Refusal(400, message) from None
+        raise Refusal(400, _BAD_JSON[call.vendor]) from None
 
 
 def raise_fault(call: Call, fault: str | None) -> None:
@@ -140,7 +170,7 @@ def raise_fault(call: Call, fault: str | None) -> None:
     Raises:
         Refusal: the fault is one of those that answer with a status.
     """
-    faults = OPENAI_FAULTS if call.vendor == "openai" else ANTHROPIC_FAULTS
+    faults = _FAULTS[call.vendor]
     if fault in faults:
         raise replace(faults[fault])
 
@@ -149,13 +179,22 @@ def error_body(call: Call, refusal: Refusal) -> bytes:
     """The refusal in the vendor's shape."""
     if call.vendor == "openai":
         return openai_error(refusal)
+    if call.vendor == "gemini":
+        return gemini_border.error(refusal)
     return anthropic_error(refusal, call.exchange.request_id)
 
 
 def error_event(call: Call) -> bytes:
     """The event by which the vendor reports an error after a stream has started."""
+    if call.vendor == "gemini":
+        return gemini_border.error_chunk(call.query)
     if call.vendor == "openai":
-        return b"data: %b\n\n" % openai_error(Refusal(500, f"{OPENAI_SORRY} [simulated fault]"))
+        message = f"{OPENAI_SORRY} [simulated fault]"
+        if call.path == RESPONSES:
+            told = {"code": "server_error", "message": message, "param": None}
+            data = orjson.dumps({"type": "error", "sequence_number": 0, **told})
+            return b"event: error\ndata: %b\n\n" % data
+        return b"data: %b\n\n" % openai_error(Refusal(500, message))
     refusal = Refusal(529, "Overloaded [simulated fault]")
     return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, call.exchange.request_id)
 
@@ -165,6 +204,8 @@ def reply_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
     request_id = call.exchange.request_id.encode()
     if call.vendor == "openai":
         return [content_type, (b"x-request-id", request_id), *_OPENAI_HEADERS]
+    if call.vendor == "gemini":
+        return [content_type, SIMULATED, *gemini_border.HEADERS]
     received = call.exchange.received_at.utctimetuple()
     reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", received).encode()
     headers: Headers = [content_type, (b"request-id", request_id), SIMULATED]

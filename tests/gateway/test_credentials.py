@@ -186,7 +186,7 @@ def test_a_repeated_header_is_forwarded_as_often_as_it_came() -> None:
     ],
 )
 def test_a_gateway_key_is_taken_out_of_the_query(query: str, forwarded: str) -> None:
-    assert forwarded_query(query) == forwarded
+    assert forwarded_query(query, _read({"x-gateway-key": OURS})) == forwarded
 
 
 def test_a_provider_s_headers_pass_but_for_those_of_the_connection() -> None:

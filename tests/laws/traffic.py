@@ -1,4 +1,4 @@
-"""Mixed calls at a gateway: both protocols, streams, faults and callers who hang up."""
+"""Mixed calls at a gateway: all protocols, streams, faults and callers who hang up."""
 
 import asyncio
 import random
@@ -10,12 +10,15 @@ import aiohttp
 
 OPENAI_MODELS = ("gpt-4o-mini", "gpt-4.1", "gpt-4.1-nano", "gpt-4o")
 ANTHROPIC_MODELS = ("claude-sonnet-5", "claude-haiku-5-5", "claude-opus-4-6")
+GEMINI_MODELS = ("gemini-2.5-flash", "gemini-2.0-flash", "gemini-2.5-pro")
 FAULTS = (
     *("status-400", "status-429", "status-500", "status-503"),
     *("garbage", "reset", "cut", "no-usage", "error-event"),
 )
+_STREAMING = ("streamGenerateContent?alt=sse", "streamGenerateContent")
 FAULT_SHARE = 0.05
 HANG_UP_SHARE = 0.05
+_SCHEMES = {"openai": "authorization", "anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,23 @@ def _planned(number: int, draw: random.Random) -> Planned:
     stream = draw.random() < 0.6
     text = " ".join(draw.choice(("ledger", "Zürich", "日本", "cost", "why")) for _ in range(9))
     messages = [{"role": "user", "content": f"{number} {text}"}]
-    if draw.random() < 0.5:
+    protocol = draw.choice(("openai", "anthropic", "gemini"))
+    body: dict[str, Any]
+    if protocol == "gemini":
+        verb = draw.choice(_STREAMING) if stream else "generateContent"
+        path = f"/gemini/v1beta/models/{draw.choice(GEMINI_MODELS)}:{verb}"
+        body = {"contents": [{"parts": [{"text": f"{number} {text}"}]}]}
+    elif protocol == "openai":
         path = "/openai/v1/chat/completions"
         body = {"model": draw.choice(OPENAI_MODELS), "messages": messages, "stream": stream}
         if stream and draw.random() < 0.5:
             body["stream_options"] = {"include_usage": True}
+        if draw.random() < 0.4:
+            path = "/openai/v1/responses"
+            body = {"model": body["model"], "input": messages, "stream": stream}
+        elif draw.random() < 0.2:
+            path = "/openai/v1/embeddings"
+            body = {"model": "text-embedding-3-small", "input": [f"{number} {text}", text]}
     else:
         path = "/anthropic/v1/messages"
         model = draw.choice(ANTHROPIC_MODELS)
@@ -123,7 +138,7 @@ class Traffic:
         self.done.answered.add(call.number)
 
     def _headers_of(self, call: Planned) -> Mapping[str, str]:
-        scheme = "authorization" if call.path.startswith("/openai") else "x-api-key"
+        scheme = _SCHEMES[call.path.split("/")[1]]
         headers = {
             **self._headers,
             scheme: "Bearer sim" if scheme == "authorization" else "sim",

@@ -63,6 +63,64 @@ EXPECTED: Mapping[str, Expected] = {
         # gpt-4o-mini: 53 x 150 + 15 x 600
         16_950,
     ),
+    "openai-responses-plain": Expected(
+        {"input_tokens": 14, "output_tokens": 8},
+        "completed",
+        # gpt-4.1-nano, $0.10 and $0.40: 14 x 100 + 8 x 400
+        4_600,
+    ),
+    "openai-responses-cached": Expected(
+        {"input_tokens": 4020, "output_tokens": 5, "cache_read_tokens": 4012},
+        "completed",
+        # gpt-5.6-sol, $4, read 0.1 x, $20: 8 x 4,000 + 4,012 x 400 + 5 x 20,000
+        1_736_800,
+    ),
+    "openai-responses-reasoning": Expected(
+        {"input_tokens": 11, "output_tokens": 327, "output_reasoning_tokens": 320},
+        "completed",
+        # gpt-5-nano, $0.05 and $0.40: 11 x 50 + 327 x 400
+        131_350,
+    ),
+    "openai-responses-web-search": Expected(
+        {
+            "input_tokens": 8236,
+            "output_tokens": 74,
+            "output_reasoning_tokens": 34,
+            "web_searches": 1,
+        },
+        "completed",
+        # gpt-5.2, $1.75 and $14, a search $0.01: 8,236 x 1,750 + 74 x 14,000 + 10,000,000
+        25_449_000,
+    ),
+    "openai-responses-stream-completed": Expected(
+        {"input_tokens": 21, "output_tokens": 3},
+        "completed",
+        # gpt-4.1, $2 and $8: 21 x 2,000 + 3 x 8,000
+        66_000,
+    ),
+    "openai-responses-stream-reasoning": Expected(
+        {"input_tokens": 53, "output_tokens": 469, "output_reasoning_tokens": 448},
+        "completed",
+        # gpt-5 at the flex tier, $0.625 and $5: 53 x 625 + 469 x 5,000
+        2_378_125,
+    ),
+    "openai-responses-stream-web-search": Expected(
+        {
+            "input_tokens": 8234,
+            "output_tokens": 79,
+            "output_reasoning_tokens": 34,
+            "web_searches": 1,
+        },
+        "completed",
+        # gpt-5.2: 8,234 x 1,750 + 79 x 14,000 + 10,000,000
+        25_515_500,
+    ),
+    "openai-embeddings": Expected(
+        {"input_tokens": 4},
+        None,
+        # text-embedding-3-small, $0.02: 4 x 20
+        80,
+    ),
     "openrouter-chat-cache-cost": Expected(
         {
             "input_tokens": 2572,
@@ -195,6 +253,79 @@ EXPECTED: Mapping[str, Expected] = {
         "end_turn",
         # claude-sonnet-4-6: (100 + 181) x 3,000 + 55,096 x 300 + 91 x 15,000
         18_736_800,
+    ),
+    "gemini-thoughts": Expected(
+        {"input_tokens": 9, "output_tokens": 9 + 34, "output_reasoning_tokens": 34},
+        "STOP",
+        # gemini-2.5-flash, $0.30 and $2.50: 9 x 300 + 43 x 2,500
+        110_200,
+    ),
+    "gemini-tool-use-prompt-grounding": Expected(
+        {"input_tokens": 32 + 2395, "output_tokens": 41 + 47, "output_reasoning_tokens": 47},
+        "STOP",
+        # gemini-2.5-flash, which read a page and searched for nothing: 2,427 x 300 + 88 x 2,500
+        948_100,
+    ),
+    "gemini-cached-content": Expected(
+        {
+            "input_tokens": 3520,
+            "output_tokens": 2 + 42,
+            "cache_read_tokens": 3512,
+            "output_reasoning_tokens": 42,
+        },
+        "STOP",
+        # gemini-2.5-flash, read 0.1 x: 8 x 300 + 3,512 x 30 + 44 x 2,500
+        217_760,
+    ),
+    "gemini-modalities-cached": Expected(
+        {
+            "input_tokens": 17_713,
+            "output_tokens": 68 + 821,
+            "cache_read_tokens": 17_379,
+            "input_audio_tokens": 1917,
+            "input_video_tokens": 15_780,
+            "cache_audio_read_tokens": 1881,
+            "cache_video_read_tokens": 15_483,
+            "output_reasoning_tokens": 821,
+        },
+        "STOP",
+        # gemini-2.5-flash, audio $1, read 0.1 x: (1,917 - 1,881) x 1,000 + 1,881 x 100
+        # + (17,713 - 17,379 - 36) x 300 + (17,379 - 1,881) x 30 + 889 x 2,500
+        3_000_940,
+    ),
+    "gemini-stream-thoughts": Expected(
+        {"input_tokens": 18, "output_tokens": 80 + 35, "output_reasoning_tokens": 35},
+        "STOP",
+        # gemini-2.5-flash: 18 x 300 + 115 x 2,500
+        292_900,
+    ),
+    "gemini-stream-prompt-count-changes": Expected(
+        {"input_tokens": 13, "output_tokens": 8},
+        "STOP",
+        # gemini-2.0-flash, $0.10 and $0.40: 13 x 100 + 8 x 400
+        4_500,
+    ),
+    "gemini-stream-tool-use-counts-change": Expected(
+        {
+            "input_tokens": 147 + 360,
+            "output_tokens": 108 + 168,
+            "output_reasoning_tokens": 168,
+        },
+        "STOP",
+        # gemini-3-flash-preview, $0.50 and $3: 507 x 500 + 276 x 3,000
+        1_081_500,
+    ),
+    "gemini-stream-web-search-grounding": Expected(
+        {
+            "input_tokens": 17 + 102,
+            "output_tokens": 241 + 412,
+            "output_reasoning_tokens": 412,
+            "web_searches": 1,
+        },
+        "STOP",
+        # gemini-2.5-pro, $1.25 and $10, a grounded prompt $0.035:
+        # 119 x 1,250 + 653 x 10,000 + 35,000,000
+        41_678_750,
     ),
 }
 

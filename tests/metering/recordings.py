@@ -28,11 +28,23 @@ STREAMS = (
     "groq-chat-stream-x-groq-usage",
     "mistral-chat-stream-usage-with-choices",
     "deepseek-chat-stream-usage-with-choices",
+    "openai-responses-stream-completed",
+    "openai-responses-stream-reasoning",
+    "openai-responses-stream-web-search",
     "anthropic-stream-delta-without-input",
     "anthropic-stream-delta-changed-input",
     "anthropic-stream-web-search",
     "anthropic-stream-compaction",
+    "gemini-stream-thoughts",
+    "gemini-stream-prompt-count-changes",
+    "gemini-stream-tool-use-counts-change",
+    "gemini-stream-web-search-grounding",
 )
+_PROVIDERS = {
+    "anthropic_messages": "anthropic",
+    "gemini_content": "google",
+    "gemini_content_stream": "google",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,12 @@ class Recording:
 
     @property
     def form_name(self) -> FormName:
+        if self.name == "openai-embeddings":
+            return "openai_embeddings"
+        if self.name.startswith("openai-responses"):
+            return "openai_responses"
+        if self.name.startswith("gemini"):
+            return "gemini_content_stream" if self.streamed else "gemini_content"
         return "anthropic_messages" if self.name.startswith("anthropic") else "openai_chat"
 
     @property
@@ -69,7 +87,7 @@ class Recording:
             metered,
             self.facts,
             book=bundled_book(),
-            provider="anthropic" if self.form_name == "anthropic_messages" else "openai",
+            provider=_PROVIDERS.get(self.form_name, "openai"),
             at=RECEIVED_AT,
         )
 
@@ -105,8 +123,14 @@ def _visible(stream: bytes) -> Iterator[str]:
         chunk = json.loads(line[6:])
         for choice in chunk.get("choices", ()):
             yield from _texts(choice.get("delta", {}))
+        if chunk.get("type", "").startswith("response.") and "delta" in chunk:
+            yield chunk["delta"]
         if chunk.get("type") == "content_block_delta":
             yield from _texts(chunk["delta"])
+        for candidate in chunk.get("candidates", ()):
+            for part in candidate["content"]["parts"]:
+                yield from _texts(part)
+                yield part.get("executableCode", {}).get("code", "")
 
 
 def _texts(delta: dict[str, Any]) -> Iterator[str]:

@@ -10,7 +10,10 @@ from pydantic import BaseModel
 C = TypeVar("C")
 
 _DIFFERENT_EACH_TIME = frozenset(
-    {"id", "_request_id", "request_id", "created", "obfuscation", "signature"}
+    {
+        *("id", "_request_id", "request_id", "created", "obfuscation", "signature"),
+        *("created_at", "item_id", "call_id", "previous_response_id", "first_id", "last_id"),
+    }
 )
 
 

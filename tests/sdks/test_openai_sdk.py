@@ -187,7 +187,7 @@ def test_asks_once_for_an_endpoint_that_is_not_supported(clients: Clients) -> No
     _, gateway = clients
 
     with pytest.raises(openai.InternalServerError) as caught:
-        gateway.with_options(max_retries=5).embeddings.create(model="x", input="y")
+        gateway.with_options(max_retries=5).fine_tuning.jobs.list()
 
     assert caught.value.status_code == 501
     assert caught.value.code == "endpoint_not_supported"

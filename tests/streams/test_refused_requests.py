@@ -16,7 +16,13 @@ from tests.streams.fakes import Client, KeepingBus, ScriptedUpstream
 
 
 @pytest.mark.parametrize(
-    "path", ["/openai/v1/realtime", "/openai/v1/responses", "/v1/files", "/openai/v1/assistants"]
+    "path",
+    [
+        "/openai/v1/realtime",
+        "/openai/v1/responses/r/x",
+        "/v1/fine_tuning/jobs",
+        "/openai/v1/assistants",
+    ],
 )
 async def test_an_endpoint_that_is_not_forwarded_is_501_and_not_retried(
     client: Client, upstream: ScriptedUpstream, bus: KeepingBus, path: str

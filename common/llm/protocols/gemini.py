@@ -1,0 +1,311 @@
+"""Gemini generateContent and embeddings: facts, usage.
+
+Sources: Gemini API reference, "Generating content", "Embeddings", "Counting tokens"; Gemini API
+pricing, "Grounding with Google Search".
+
+- `promptTokenCount` includes `cachedContentTokenCount`; `toolUsePromptTokenCount` is input on top.
+  `candidatesTokenCount` excludes `thoughtsTokenCount`: both are output, and a reply of thoughts
+  alone has no candidates' count.
+- Every chunk of a stream carries a whole usage, and counts may fall: the last one is taken whole.
+- Details by modality need not add up to the counts: they only say which part is no text.
+- Searches are billed beside the tokens: since Gemini 3 by the query, before it by the prompt.
+
+The model and whether a reply streams stand in the path, so they are not in the facts of a body.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
+from common.llm.json_pieces import ArraySplitter
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.sse import EventSplitter, event_data
+
+CHUNK_LIMIT_BYTES = 4 * 1024 * 1024
+"""A generated image is one chunk, as base64."""
+
+_PARTS = {"AUDIO": "audio", "IMAGE": "image", "DOCUMENT": "image", "VIDEO": "video"}
+"""Modalities with rates of their own. Pages of documents are billed as images."""
+
+_BILLED_BY_PROMPT = re.compile(r"gemini-[12]\b")
+_ON_DEMAND = "on_demand_"
+_UNSPECIFIED = "unspecified"
+_AMBIGUOUS = object()
+
+
+def read_facts(body: bytes) -> CallFacts:
+    """Facts of a generateContent request, whose members have names in either JSON spelling."""
+    parsed = parse_request(body)
+    if parsed is None:
+        return CallFacts(readable=False, size_bytes=len(body))
+    config = _either(parsed, "generationConfig", "generation_config")
+    config = config if isinstance(config, dict) else {}
+    candidates = _either(config, "candidateCount", "candidate_count")
+    count = 1 if candidates is None else read_cap(candidates)
+    cap = read_cap(_either(config, "maxOutputTokens", "max_output_tokens"))
+    return CallFacts(
+        readable=True,
+        output_cap=cap if count else None,
+        candidates=count or 1,
+        size_bytes=len(body),
+    )
+
+
+def read_embedding_facts(body: bytes) -> CallFacts:
+    readable = parse_request(body) is not None
+    return CallFacts(readable=readable, output_cap=0, size_bytes=len(body))
+
+
+def read_reply(body: bytes) -> Metered:
+    """Usage of a reply that is one JSON object."""
+    parsed = parse_object(body)
+    if parsed is None:
+        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+    reading = _Reading()
+    reading.take(parsed)
+    # Whatever a whole reply leaves out will not come later.
+    return reading.metered(final=reading.usage is not None, output_bytes=len(body))
+
+
+def read_embeddings(body: bytes) -> Metered:
+    """Usage of embeddings, where the reply tells any: most models' do not."""
+    parsed = parse_object(body)
+    if parsed is None:
+        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+    usage = parsed.get("usageMetadata")
+    if not isinstance(usage, dict):
+        return Metered(untold=True)
+    anomalies: list[str] = []
+    units = _input_units(usage, Counts(anomalies))
+    return Metered(
+        lines=() if units is None else (UsageLine(units),),
+        final=units is not None,
+        untold=units is None,
+        usage_raw=numbers_only(usage),
+        anomalies=tuple(anomalies),
+    )
+
+
+class _Splitter(Protocol):
+    overflowed: bool
+
+    def feed(self, data: bytes) -> list[bytes]: ...
+
+    def rest(self) -> bytes: ...
+
+
+class StreamTap:
+    """Reads usage out of a stream while its bytes pass, unchanged.
+
+    The stream is one of server-sent events (`alt=sse`), or else one JSON array in pieces.
+    """
+
+    def __init__(self, *, events: bool) -> None:
+        self._events = events
+        self._splitter: _Splitter = (
+            EventSplitter(CHUNK_LIMIT_BYTES) if events else ArraySplitter(CHUNK_LIMIT_BYTES)
+        )
+        self._reading = _Reading()
+        self._unread_bytes = 0
+        self.done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take in bytes of the provider and give them out, all of them, now."""
+        for piece in self._splitter.feed(data):
+            self._look(piece)
+        return data
+
+    def finish(self) -> bytes:
+        self._look(self._splitter.rest())
+        return b""
+
+    def result(self) -> Metered:
+        if self._splitter.overflowed:
+            self._reading.anomalies.append("a chunk above 4 MiB was not read")
+        return self._reading.metered(
+            final=self._reading.ended and self._reading.usage is not None,
+            output_bytes=self._reading.visible_bytes + self._unread_bytes,
+        )
+
+    def _look(self, piece: bytes) -> None:
+        data = event_data(piece) if self._events else piece
+        chunk = parse_object(data)
+        if chunk is None:
+            self._unread_bytes += len(data)
+        else:
+            self._reading.take(chunk)
+            self.done = self._reading.ended
+
+
+class _Reading:
+    """What the chunks of one reply told so far."""
+
+    def __init__(self) -> None:
+        self.usage: Mapping[str, Any] | None = None
+        self.anomalies: list[str] = []
+        self.visible_bytes = 0
+        self._model: str | None = None
+        self._finish_reason: str | None = None
+        self._failed = False
+        self._blocked = False
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._queries: set[tuple[int, str]] = set()
+        self._maps = False
+
+    @property
+    def ended(self) -> bool:
+        """Every candidate seen has ended: the API has no other end of a stream."""
+        return self._blocked or (bool(self._finished) and self._finished == self._begun)
+
+    def take(self, chunk: Mapping[str, Any]) -> None:
+        if isinstance(usage := chunk.get("usageMetadata"), dict):
+            self.usage = usage
+        self._model = read_model(chunk.get("modelVersion")) or self._model
+        feedback = chunk.get("promptFeedback")
+        if isinstance(feedback, dict) and (reason := feedback.get("blockReason")):
+            self._blocked = True
+            self._finish_reason = self._finish_reason or str(reason)[:40]
+        if "error" in chunk:
+            self._failed = True
+        candidates = chunk.get("candidates")
+        for candidate in candidates if isinstance(candidates, list) else ():
+            if isinstance(candidate, dict):
+                self._take_candidate(candidate)
+
+    def _take_candidate(self, candidate: Mapping[str, Any]) -> None:
+        index = candidate.get("index")
+        index = index if type(index) is int else 0
+        self._begun.add(index)
+        if reason := candidate.get("finishReason"):
+            self._finished.add(index)
+            self._finish_reason = self._finish_reason or str(reason)[:40]
+        content = candidate.get("content")
+        parts = content.get("parts") if isinstance(content, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            self.visible_bytes += _visible_bytes(part)
+        grounding = candidate.get("groundingMetadata")
+        if isinstance(grounding, dict):
+            self._take_grounding(index, grounding)
+
+    def _take_grounding(self, index: int, grounding: Mapping[str, Any]) -> None:
+        queries = grounding.get("webSearchQueries")
+        for query in queries if isinstance(queries, list) else ():
+            if isinstance(query, str) and query:
+                self._queries.add((index, query))
+        sources = grounding.get("groundingChunks")
+        for source in sources if isinstance(sources, list) else ():
+            self._maps = self._maps or (isinstance(source, dict) and "maps" in source)
+
+    def metered(self, *, final: bool, output_bytes: int) -> Metered:
+        model = self._model.removeprefix("models/") if self._model is not None else None
+        usage = self.usage or {}
+        units = _units(usage, Counts(self.anomalies)) if self.usage is not None else None
+        if units is not None:
+            units.update(self._fees(model or ""))
+        tier = _tier(usage)
+        return Metered(
+            lines=() if units is None else (UsageLine(units),),
+            final=final and units is not None,
+            model=model,
+            price_context={"service_tier": tier} if tier is not None else {},
+            service_tier=tier,
+            finish_reason=self._finish_reason,
+            failed=self._failed,
+            usage_raw=numbers_only(usage) if self.usage is not None else None,
+            anomalies=tuple(self.anomalies),
+            output_bytes=output_bytes,
+        )
+
+    def _fees(self, model: str) -> dict[str, int]:
+        """What is billed beside tokens. No list has a rate for maps: such a call has no cost."""
+        fees = {}
+        if self._queries:
+            by_prompt = _BILLED_BY_PROMPT.match(model) is not None
+            fees["web_searches"] = 1 if by_prompt else len(self._queries)
+        if self._maps:
+            fees["map_groundings"] = 1
+        return fees
+
+
+def _units(usage: Mapping[str, Any], counts: Counts) -> dict[str, int] | None:
+    """The counters by unit, or None where the one that everything rests on cannot be read."""
+    units = _input_units(usage, counts)
+    if units is None:
+        return None
+    shown = counts.read(usage, "candidatesTokenCount") or 0
+    thoughts = counts.read(usage, "thoughtsTokenCount") or 0
+    units["output_tokens"] = shown + thoughts
+    if thoughts:
+        units["output_reasoning_tokens"] = thoughts
+    parts = _by_modality(usage, counts, ("candidatesTokensDetails",), shown)
+    units.update({f"output_{name}_tokens": count for name, count in parts.items()})
+    return units
+
+
+def _input_units(usage: Mapping[str, Any], counts: Counts) -> dict[str, int] | None:
+    prompt = counts.read(usage, "promptTokenCount")
+    if prompt is None:
+        counts.anomalies.append("usage lacks promptTokenCount")
+        return None
+    total = prompt + (counts.read(usage, "toolUsePromptTokenCount") or 0)
+    units = {"input_tokens": total}
+    cached = counts.read(usage, "cachedContentTokenCount") or 0
+    if cached > prompt:
+        counts.anomalies.append(f"cachedContentTokenCount {cached} is more than the whole {prompt}")
+        cached = 0
+    if cached:
+        units["cache_read_tokens"] = cached
+    # The reference spells the details of embeddings in the singular.
+    lists = ("promptTokensDetails", "promptTokenDetails", "toolUsePromptTokensDetails")
+    parts = _by_modality(usage, counts, lists, total)
+    units.update({f"input_{name}_tokens": count for name, count in parts.items()})
+    if cached:
+        in_cache = _by_modality(usage, counts, ("cacheTokensDetails",), cached)
+        # A list that prices cached audio asks how much there is, also where there is none.
+        for name in parts if "cacheTokensDetails" in usage else in_cache:
+            units[f"cache_{name}_read_tokens"] = min(in_cache.get(name, 0), parts.get(name, 0))
+    return units
+
+
+def _by_modality(
+    usage: Mapping[str, Any], counts: Counts, names: tuple[str, ...], whole: int
+) -> dict[str, int]:
+    """The tokens that are no text, by what they are; none where they exceed the whole."""
+    parts: dict[str, int] = {}
+    for name in names:
+        details = usage.get(name)
+        for entry in details if isinstance(details, list) else ():
+            modality = entry.get("modality") if isinstance(entry, dict) else None
+            part = _PARTS.get(modality) if isinstance(modality, str) else None
+            if part is not None and (count := counts.read(entry, "tokenCount")):
+                parts[part] = parts.get(part, 0) + count
+    if sum(parts.values()) > whole:
+        counts.anomalies.append(f"{names[0]} add up to more than the whole {whole}")
+        return {}
+    return parts
+
+
+def _tier(usage: Mapping[str, Any]) -> str | None:
+    """The service tier; on Vertex AI the kind of traffic, of which on demand is the usual one."""
+    tier, traffic = usage.get("serviceTier"), usage.get("trafficType")
+    if isinstance(tier, str) and not tier.lower().endswith(_UNSPECIFIED):
+        return tier.lower()
+    if isinstance(traffic, str) and not traffic.lower().endswith(_UNSPECIFIED):
+        return traffic.lower().removeprefix(_ON_DEMAND).replace("on_demand", "standard")
+    return None
+
+
+def _visible_bytes(part: object) -> int:
+    text = part.get("text") if isinstance(part, dict) else None
+    return len(text.encode()) if isinstance(text, str) else len(orjson.dumps(part))
+
+
+def _either(members: Mapping[str, Any], name: str, other: str) -> object:
+    """A member by either of its names. With both, who knows which one the provider takes."""
+    if name in members and other in members:
+        return _AMBIGUOUS
+    return members.get(name, members.get(other))
