@@ -1,7 +1,7 @@
 """Write what texts say about the code from the code: `.env.example`, and tables in README.md.
 
 A table stands between `<!-- NAME: written by scripts/docs -->` and `<!-- end of NAME -->`; what is
-between these markers is replaced. Tables: `settings`, `functions`.
+between these markers is replaced. Tables: `endpoints`, `functions`, `settings`.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from common.llm.paths import ENDPOINTS
 from common.runtime.settings import SETTINGS
 from scripts.functions_table import read_functions
 
@@ -135,7 +136,22 @@ def functions_table() -> str:
     return "\n".join(rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"functions": functions_table, "settings": settings_table}
+def endpoints_table() -> str:
+    rows = ["| API | metered | free |", "|---|---|---|"]
+    for protocol in dict.fromkeys(each[0] for each in ENDPOINTS):
+        cells: dict[bool, list[str]] = {True: [], False: []}
+        for of_protocol, _, method, path, form in ENDPOINTS:
+            if of_protocol == protocol:
+                cells[form is not None].append(f"`{method} /{protocol}{path}`")
+        rows.append(f"| {protocol} | {'<br>'.join(cells[True])} | {'<br>'.join(cells[False])} |")
+    return "\n".join(rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "endpoints": endpoints_table,
+    "functions": functions_table,
+    "settings": settings_table,
+}
 
 
 def fill(text: str, name: str, table: str) -> str:

@@ -20,12 +20,18 @@ PROMPT = f"{CANARY}-prompt"
 PROVIDER_KEY = f"sk-{CANARY}-provider-key"
 MANAGED_KEY = f"sk-{CANARY}-managed-key"
 USER = f"{CANARY}-user@example.com"
+PATHS = {
+    "openai": "/openai/v1/chat/completions",
+    "anthropic": "/anthropic/v1/messages",
+    "gemini": "/gemini/v1beta/models/gemini-2.5-flash:generateContent",
+}
 FAULTS = ("status-400", "status-401", "status-500", "garbage", "reset", "cut", "error-event")
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    managed = {"OPENAI_API_KEY": MANAGED_KEY, "ANTHROPIC_API_KEY": MANAGED_KEY}
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+    managed = dict.fromkeys(names, MANAGED_KEY)
     with Stack(tmp_path / "data", env=managed) as running:
         yield running
 
@@ -68,7 +74,7 @@ def _make_keys(stack: Stack) -> list[str]:
 
 def _call_in_every_way(stack: Stack, key: str) -> set[int]:
     draw = random.Random(7)
-    ways = list(itertools.product(("openai", "anthropic"), (False, True), _credentials(key)))
+    ways = list(itertools.product(PATHS, (False, True), _credentials(key)))
     statuses = set()
     with httpx.Client(base_url=stack.address, timeout=60) as client:
         for (protocol, stream, headers), fault in itertools.product(ways, (None, *FAULTS)):
@@ -76,11 +82,10 @@ def _call_in_every_way(stack: Stack, key: str) -> set[int]:
             content = json.dumps(_body(protocol, stream))
             if draw.random() < 0.1:
                 content = content[:-1]  # broken JSON
-            path = "chat/completions" if protocol == "openai" else "messages"
             answer = client.post(
-                f"/{protocol}/v1/{path}",
+                PATHS[protocol],
                 content=content,
-                params={"key": key} if draw.random() < 0.1 else None,
+                params={"key": draw.choice([key, PROVIDER_KEY])} if draw.random() < 0.1 else None,
                 headers={
                     "content-type": "application/json",
                     "anthropic-version": "2023-06-01",
@@ -101,6 +106,8 @@ def _credentials(key: str) -> list[dict[str, str]]:
     """Ours beside the simulator's key, beside a real-looking one, alone; and wrong ones."""
     return [
         {"x-gateway-key": key, "authorization": "Bearer sim", "x-api-key": "sim"},
+        {"x-gateway-key": key, "x-goog-api-key": "sim"},
+        {"x-gateway-key": key, "x-goog-api-key": PROVIDER_KEY},
         {"x-gateway-key": key, "authorization": f"Bearer {PROVIDER_KEY}"},
         {"x-gateway-key": key, "x-api-key": PROVIDER_KEY},
         {"authorization": f"Bearer {key}"},
@@ -113,6 +120,8 @@ def _body(protocol: str, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": PROMPT}]
     if protocol == "openai":
         return {"model": "gpt-4o-mini", "messages": messages, "user": USER, "stream": stream}
+    if protocol == "gemini":
+        return {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}]}
     return {
         "model": "claude-sonnet-5",
         "max_tokens": 50,
