@@ -91,6 +91,8 @@ ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
 _SEGMENT = r"(?!\.{1,2}$)[^/]+"
 _PLACES = {
     "version": "v1(?:beta)?",
+    # Operations of their own, not the ids of stored responses.
+    "response": r"(?!(?:compact|input_tokens|\.{1,2})$)[^/]+",
     # Behind a colon a verb begins: a name with one could be another call than the one priced.
     "name": r"(?P<name>(?!\.{1,2}$)[^/:]+)",
 }

@@ -45,6 +45,7 @@ def test_finds_the_endpoint(
     "path",
     [
         "/openai/v1/realtime",
+        "/openai/v1/responses/compact",
         "/openai/v1/fine_tuning/jobs",
         "/openai/v1/files/",
         "/openai/v1/files/../models/content",
