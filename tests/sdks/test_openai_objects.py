@@ -5,17 +5,13 @@ Both clients share one simulated account, so each reads and deletes what it made
 
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import openai
 import pytest
 
-from tests.local_stack.process import Stack
 from tests.sdks.comparison import outcome, outcome_async
-
-Clients: TypeAlias = tuple[openai.OpenAI, openai.OpenAI]
-AsyncClients: TypeAlias = tuple[openai.AsyncOpenAI, openai.AsyncOpenAI]
+from tests.sdks.conftest import AsyncClients, Clients
 
 EMBEDDINGS: dict[str, dict[str, Any]] = {
     "text": {"input": "Grüße, 日本"},
@@ -49,34 +45,6 @@ MODERATIONS: dict[str, dict[str, Any]] = {
 }
 LINES = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/embeddings"}).encode() + b"\n"
 BINARY = bytes(range(256)) * 16 + b"\r\n--not a boundary\r\n"
-
-
-@pytest.fixture
-def clients(stack: Stack) -> Iterator[Clients]:
-    """The provider directly, and through the gateway."""
-    direct = openai.OpenAI(
-        base_url=f"{stack.address}/simulated/openai/v1", api_key="sim", max_retries=0
-    )
-    gateway = openai.OpenAI(
-        base_url=f"{stack.address}/openai/v1",
-        api_key="sim",
-        max_retries=0,
-        default_headers={"x-gateway-key": stack.key},
-    )
-    with direct, gateway:
-        yield direct, gateway
-
-
-@pytest.fixture
-async def async_clients(stack: Stack) -> AsyncIterator[AsyncClients]:
-    direct = openai.AsyncOpenAI(
-        base_url=f"{stack.address}/simulated/openai/v1", api_key="sim", max_retries=0
-    )
-    gateway = openai.AsyncOpenAI(
-        base_url=f"{stack.address}/openai/v1", api_key=stack.key, max_retries=0
-    )
-    async with direct, gateway:
-        yield direct, gateway
 
 
 def timeless(value: Any) -> Any:

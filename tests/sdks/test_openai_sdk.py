@@ -1,7 +1,6 @@
 """The official `openai` package sees through the gateway what it sees without it."""
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import openai
 import pytest
@@ -9,9 +8,7 @@ from pydantic import BaseModel
 
 from tests.local_stack.process import Stack
 from tests.sdks.comparison import comparable, outcome, outcome_async
-
-Clients: TypeAlias = tuple[openai.OpenAI, openai.OpenAI]
-AsyncClients: TypeAlias = tuple[openai.AsyncOpenAI, openai.AsyncOpenAI]
+from tests.sdks.conftest import AsyncClients, Clients
 
 HELLO: Any = [{"role": "user", "content": "Hello, what is a ledger? Grüße, 日本"}]
 WEATHER: Any = {
@@ -45,35 +42,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "unknown argument": {"model": "gpt-4o", "extra_body": {"no_such_argument": 1}},
 }
 FAULTS = [400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504]
-
-
-@pytest.fixture
-def clients(stack: Stack) -> Iterator[Clients]:
-    """The provider directly, and through the gateway."""
-    direct = openai.OpenAI(
-        base_url=f"{stack.address}/simulated/openai/v1", api_key="sim", max_retries=0
-    )
-    gateway = openai.OpenAI(
-        base_url=f"{stack.address}/openai/v1",
-        api_key="sim",
-        max_retries=0,
-        default_headers={"x-gateway-key": stack.key},
-    )
-    with direct, gateway:
-        yield direct, gateway
-
-
-@pytest.fixture
-async def async_clients(stack: Stack) -> AsyncIterator[AsyncClients]:
-    direct = openai.AsyncOpenAI(
-        base_url=f"{stack.address}/simulated/openai/v1", api_key="sim", max_retries=0
-    )
-    # The other form: the gateway key alone, the provider key is the installation's.
-    gateway = openai.AsyncOpenAI(
-        base_url=f"{stack.address}/openai/v1", api_key=stack.key, max_retries=0
-    )
-    async with direct, gateway:
-        yield direct, gateway
 
 
 @pytest.mark.parametrize("name", CALLS)
