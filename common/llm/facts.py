@@ -18,14 +18,14 @@ class CallFacts:
     """Facts of one request body.
 
     `readable` False means that it is no JSON object we understand: it is forwarded as it came, and
-    the provider judges it. `asynchronous` means that the provider works on after its reply, which
-    tells no usage then.
+    the provider judges it. `stream_options` is OpenAI's member, as it was sent. `asynchronous`
+    means that the provider works on after its reply, which tells no usage then.
     """
 
     readable: bool
     model: str | None = None
     stream: bool = False
-    include_usage: bool = False
+    stream_options: object = None
     output_cap: int | None = None
     candidates: int = 1
     size_bytes: int = 0

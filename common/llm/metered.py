@@ -50,6 +50,11 @@ class Metered:
         return total
 
 
+def unreadable(reply: bytes) -> Metered:
+    """What a reply tells that is no JSON object: nothing, but how long it is."""
+    return Metered(failed=True, output_bytes=len(reply), anomalies=("reply is not JSON",))
+
+
 class Counts:
     """Reads counters out of a provider's usage object and remembers what could not be read."""
 

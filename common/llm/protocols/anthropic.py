@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
 from common.llm.sse import EventSplitter, event_data
 
 _DELTA_FRAME_BYTES = len(
@@ -30,7 +30,6 @@ def read_facts(body: bytes) -> CallFacts:
         readable=True,
         model=read_model(parsed.get("model")),
         stream=parsed.get("stream") is True,
-        include_usage=True,
         output_cap=read_cap(parsed.get("max_tokens")),
         size_bytes=len(body),
     )
@@ -40,7 +39,7 @@ def read_reply(body: bytes) -> Metered:
     """Usage of a reply that is one JSON object."""
     parsed = parse_object(body)
     if parsed is None:
-        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+        return unreadable(body)
     usage = parsed.get("usage")
     return _metered(
         usage if isinstance(usage, dict) else None,

@@ -21,7 +21,7 @@ import orjson
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.json_pieces import ArraySplitter
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
 from common.llm.sse import EventSplitter, event_data
 
 CHUNK_LIMIT_BYTES = 4 * 1024 * 1024
@@ -63,7 +63,7 @@ def read_reply(body: bytes) -> Metered:
     """Usage of a reply that is one JSON object."""
     parsed = parse_object(body)
     if parsed is None:
-        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+        return unreadable(body)
     reading = _Reading()
     reading.take(parsed)
     # Whatever a whole reply leaves out will not come later.
@@ -74,7 +74,7 @@ def read_embeddings(body: bytes) -> Metered:
     """Usage of embeddings, where the reply tells any: most models' do not."""
     parsed = parse_object(body)
     if parsed is None:
-        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+        return unreadable(body)
     usage = parsed.get("usageMetadata")
     if not isinstance(usage, dict):
         return Metered(untold=True)

@@ -25,7 +25,7 @@ from common.llm.facts import (
     read_model,
 )
 from common.llm.json_spans import with_member
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
 from common.llm.sse import EventSplitter, event_data
 
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
@@ -44,13 +44,12 @@ def read_facts(body: bytes) -> CallFacts:
     parsed = parse_request(body)
     if parsed is None:
         return CallFacts(readable=False, size_bytes=len(body))
-    options = parsed.get("stream_options")
     cap = read_cap(parsed.get("max_completion_tokens"))
     return CallFacts(
         readable=True,
         model=read_model(parsed.get("model")),
         stream=parsed.get("stream") is True,
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        stream_options=parsed.get("stream_options"),
         output_cap=cap if cap is not None else read_cap(parsed.get("max_tokens")),
         candidates=max(1, read_cap(parsed.get("n")) or 1),
         size_bytes=len(body),
@@ -59,13 +58,13 @@ def read_facts(body: bytes) -> CallFacts:
 
 def ask_for_usage(body: bytes, facts: CallFacts) -> bytes | None:
     """The body with `stream_options.include_usage` set, or None where it needs or takes no edit."""
-    if not facts.stream or facts.include_usage or len(body) > EDIT_LIMIT_BYTES:
+    if not facts.stream or len(body) > EDIT_LIMIT_BYTES:
         return None
-    options = (parse_request(body) or {}).get("stream_options")
-    if options is not None and not isinstance(options, dict):
-        return None  # The provider will refuse it, in its own words.
+    options = facts.stream_options if facts.stream_options is not None else {}
+    if not isinstance(options, dict) or options.get("include_usage") is True:
+        return None  # It is asked already, or the provider will refuse it, in its own words.
     try:
-        return with_member(body, "stream_options", {**(options or {}), "include_usage": True})
+        return with_member(body, "stream_options", {**options, "include_usage": True})
     except (ValueError, RecursionError):
         return None
 
@@ -74,7 +73,7 @@ def read_reply(body: bytes) -> Metered:
     """Usage of a reply that is one JSON object."""
     parsed = parse_object(body)
     if parsed is None:
-        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+        return unreadable(body)
     return _metered(parsed, parsed, finish_reason=_finish_reason(parsed), output_bytes=len(body))
 
 

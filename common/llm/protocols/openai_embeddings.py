@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_model
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only
+from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
 
 _NO_OUTPUT = 0
 
@@ -33,7 +33,7 @@ def read_reply(body: bytes) -> Metered:
         return _metered(behind)
     parsed = parse_object(body)
     if parsed is None:
-        return Metered(failed=True, output_bytes=len(body), anomalies=("reply is not JSON",))
+        return unreadable(body)
     return _metered(parsed)
 
 
