@@ -1,9 +1,12 @@
 """Pin every dependency: one resolution for development, and of it what each function needs.
 
-``scripts/requirements.txt`` holds everything (all extras and groups of ``pyproject.toml``), and
-``functions/<name>/requirements.txt`` the extras that ``functions.yaml`` names for that function, at
-the same versions. Files carry hashes and no index address. A release younger than a week is not
-taken: a poisoned one is usually found and withdrawn by then.
+``tests/requirements.txt`` holds everything (all extras and groups of ``pyproject.toml``). At the
+same versions ``scripts/requirements.txt`` has what a laptop serves and operates with, so that a
+first start does not wait for what only tests need, and ``functions/<name>/requirements.txt`` the
+extras that ``functions.yaml`` names for that function. Clients of the gateway that cannot stand
+beside the newest SDKs are resolved apart, in ``tests/clients/requirements.txt``. Files carry hashes
+and no index address. A release younger than a week is not taken: a poisoned one is usually found
+and withdrawn by then.
 
 The first line of each file is a digest of what was asked for, so that ``--check`` tells without a
 network whether the files still belong to ``pyproject.toml`` and ``functions.yaml``.
@@ -26,7 +29,11 @@ from scripts.functions_table import read_functions
 
 ROOT = Path(__file__).resolve().parents[2]
 COOLDOWN = "1 week"
-DEVELOPMENT = Path("scripts/requirements.txt")
+DEVELOPMENT = Path("tests/requirements.txt")
+LAPTOP = Path("scripts/requirements.txt")
+LAPTOP_EXTRAS = ("web", "upstream", "google-identity", "warehouse-local", "compile-prices", "cli")
+CLIENTS = Path("tests/clients/requirements.txt")
+CLIENTS_GROUP = "clients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +54,18 @@ def locks(root: Path) -> Iterator[Lock]:
     project = tomllib.loads((root / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     groups = project["dependency-groups"]
+    clients = groups.pop(CLIENTS_GROUP)
     options = ["--all-extras", *(part for group in groups for part in ("--group", group))]
     yield Lock(DEVELOPMENT, tuple(options), {**extras, **groups})
+    yield Lock(CLIENTS, ("--group", CLIENTS_GROUP), {CLIENTS_GROUP: clients})
 
-    for name, function in read_functions(root).items():
-        options = [part for extra in function.extras for part in ("--extra", extra)]
-        path = Path("functions", name, "requirements.txt")
-        yield Lock(path, tuple(options), {extra: extras[extra] for extra in function.extras})
+    chosen = {LAPTOP: LAPTOP_EXTRAS} | {
+        Path("functions", name, "requirements.txt"): function.extras
+        for name, function in read_functions(root).items()
+    }
+    for path, names in chosen.items():
+        options = [part for name in names for part in ("--extra", name)]
+        yield Lock(path, tuple(options), {name: extras[name] for name in names})
 
 
 def pins(text: str) -> dict[str, str]:
@@ -75,7 +87,7 @@ def findings(root: Path) -> list[str]:
         found.extend(
             f"{lock.path} pins {name} otherwise than {DEVELOPMENT}."
             for name, pin in pins(text).items()
-            if pin != all_pins.get(name)
+            if lock.path != CLIENTS and pin != all_pins.get(name)
         )
     return found
 
@@ -84,7 +96,7 @@ def compile_lock(root: Path, lock: Lock, *, upgrade: bool) -> None:
     """Resolve one file; keeps the versions it has unless `upgrade` is set."""
     common = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
     rest = ["--no-annotate", "--quiet", "--output-file", str(lock.path)]
-    if lock.path == DEVELOPMENT:
+    if lock.path in (DEVELOPMENT, CLIENTS):
         rest += ["--exclude-newer", COOLDOWN, *(["--upgrade"] if upgrade else [])]
     else:
         rest += ["--constraints", str(DEVELOPMENT)]

@@ -34,15 +34,19 @@ def test_notices_another_range_in_an_extra(copy: Path) -> None:
     assert findings(copy) == [
         f"{path} was not made from what pyproject.toml asks for now."
         for path in (
+            "tests/requirements.txt",
             "scripts/requirements.txt",
             "functions/proxy/requirements.txt",
+            "functions/usage/requirements.txt",
+            "functions/budgets/requirements.txt",
             "functions/api/requirements.txt",
         )
     ]
 
 
 def test_notices_another_extra_of_a_function(copy: Path) -> None:
-    replace(copy / "functions/functions.yaml", "[web, upstream]", "[web]")
+    extras = "[web, upstream, google-identity, state-cloud, bus-cloud]"
+    replace(copy / "functions/functions.yaml", extras, "[web]")
 
     assert findings(copy) == [
         "functions/proxy/requirements.txt was not made from what pyproject.toml asks for now."
@@ -54,7 +58,7 @@ def test_notices_another_version_than_in_development(copy: Path) -> None:
     replace(copy / "functions/api/requirements.txt", pinned, "orjson==3.11.0")
 
     assert findings(copy) == [
-        "functions/api/requirements.txt pins orjson otherwise than scripts/requirements.txt."
+        "functions/api/requirements.txt pins orjson otherwise than tests/requirements.txt."
     ]
 
 
