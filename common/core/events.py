@@ -5,6 +5,7 @@ An event is a fact with an id, the time it happened and a version. Every consume
 No event carries a prompt, an answer, a header value or a key.
 """
 
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -38,9 +39,33 @@ class Event(BaseModel):
 Outcome: TypeAlias = Literal["ok", "upstream_error", "gateway_error", "client_error"]
 """How a call ended, from the point of view of the service: `client_error` feeds no availability."""
 
+BoundKind: TypeAlias = Literal["bytes", "window", "tools", "declared"]
+"""What bounded a call: its bytes, the model's window, that of each inference that tools cause, or
+what the budget's owner declares that tools may cost."""
+
 CostSource: TypeAlias = Literal["provider", "estimated", "free"]
 """provider: from the provider's final usage. estimated: the provider told less than all. free:
 nothing is charged for this call (model lists, refusals, errors before any token)."""
+
+
+class Attempt(BaseModel):
+    """One request to a provider, made for a call. `status` is null where no reply came."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    upstream: str
+    credential: str | None = Field(description="the installation's key; null for the caller's own")
+    status: int | None
+    ms: Milliseconds = Field(description="until the reply's headers were there")
+
+
+class Settlement(BaseModel):
+    """What one hold of a call was settled at, in nano-USD."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    lease: str
+    nanos: Nanos
 
 
 class UsageEvent(Event):
@@ -64,9 +89,11 @@ class UsageEvent(Event):
     protocol: str
     endpoint: str
     upstream: str | None = Field(description="host that was called")
+    credential: str | None = Field(description="the installation's key that paid, by name")
     provider: str | None = Field(description="whose price list applies")
     provider_key_hash: str | None = Field(description="12 hex digits, to match bills")
     model_asked: str | None
+    model_sent: str | None = Field(description="model the upstream was asked for")
     model_billed: str | None = Field(description="the model the reply names")
 
     # What it used and cost.
@@ -79,6 +106,14 @@ class UsageEvent(Event):
         description="the part that could be priced; equals the cost if known"
     )
     cost_source: CostSource | None
+    hold_nanos: Nanos = Field(description="what was held against hard budgets; 0: none applied")
+    bound_kind: BoundKind | None = Field(description="what bounded the call; null: nothing held")
+    settlements: tuple[Settlement, ...] = Field(description="what each hold was settled at")
+    unproven_nanos: Nanos = Field(
+        description="the part settled beyond the cost, that no provider has told"
+    )
+    policy_epoch: Count = Field(description="how new the budgets were that applied")
+    fit: str | None = Field(description="how the call was made smaller to fit a budget")
     book: str | None = Field(description="content hash of the price book")
     card: str | None = Field(description="provider/model of the price list")
     service_tier: str | None
@@ -96,6 +131,7 @@ class UsageEvent(Event):
     outcome: Outcome
     error_code: str | None
     client_gone: bool
+    attempts: tuple[Attempt, ...] = Field(description="requests made for this call, in order")
     client_retry: Count = Field(description="the SDK's own count of tries before this one")
     simulated: bool = Field(description="answered by the simulated provider: no real money")
     usage_anomalies: tuple[str, ...]
@@ -119,11 +155,138 @@ class KeyEvent(Event):
     actor: str
 
 
+class BudgetChanged(Event):
+    """A budget was made, replaced or paused, or its current period was given more money."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["budget.changed"] = "budget.changed"
+
+    budget_id: str
+    org: str
+    scope: str
+    action: Literal["create", "update", "pause", "top_up"]
+    limit_nanos: Nanos = Field(description="without top-ups")
+    top_up_nanos: Nanos = Field(description="what this top-up adds; 0 for other actions")
+    enforcement: Literal["hard", "soft"]
+    actor: str
+
+
+class LeaseCorrected(Event):
+    """What was written off of a lease is replaced by what was really spent, once."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["lease.corrected"] = "lease.corrected"
+
+    lease_id: str
+    periods: tuple[str, ...] = Field(description="the periods of budgets that are corrected")
+    written_off_nanos: Nanos
+    spent_nanos: Nanos = Field(description="of what was written off")
+    reason: str
+    actor: str
+
+
+class UpstreamEvent(Event):
+    """A configured upstream was made, replaced or removed."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["upstream.changed"] = "upstream.changed"
+
+    upstream: str
+    action: Literal["create", "update", "remove"]
+    actor: str
+
+
+class CredentialEvent(Event):
+    """A provider would not serve a key of the installation: somebody must look at it."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["credential.failed"] = "credential.failed"
+
+    upstream: str
+    credential: str
+    status: int
+
+    @classmethod
+    def failed(
+        cls, upstream: str, credential: str, status: int, now: AwareDatetime
+    ) -> "CredentialEvent":
+        """One event an hour for each key, whichever instances notice."""
+        hour = f"{now:%Y-%m-%dT%H}"
+        digest = sha256(f"credential.failed {upstream} {credential} {hour}".encode()).hexdigest()
+        return cls(
+            id=digest[:32],
+            event_time=now,
+            upstream=upstream,
+            credential=credential,
+            status=status,
+        )
+
+
+class LeaseWrittenOff(Event):
+    """Nobody has heard from a lease's owner for long, so all that it had is counted as spent."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["lease.written_off"] = "lease.written_off"
+
+    lease_id: str
+    instance: str = Field(description="who held it")
+    periods: tuple[str, ...] = Field(description="the periods of budgets it is charged to")
+    written_off_nanos: Nanos
+    expired_at: AwareDatetime
+
+
+class ThresholdCrossed(Event):
+    """What is spent in a budget's period has reached a percentage of its limit and top-ups."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["budget.threshold_crossed"] = "budget.threshold_crossed"
+
+    kind: Literal["llm"] = "llm"
+    budget_id: str
+    period: str = Field(description="the beginning of the period, as its key")
+    percent: int
+    spent_nanos: Nanos
+    limit_nanos: Nanos = Field(description="with the top-ups that count now")
+    projected_exhaustion: AwareDatetime | None = Field(
+        description="null: at the pace of now not before the period ends"
+    )
+
+
+class BudgetExhausted(Event):
+    """A hard budget has refused a call for the first time in a period."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["budget.exhausted"] = "budget.exhausted"
+
+    kind: Literal["llm"] = "llm"
+    budget_id: str
+    period: str = Field(description="the beginning of the period, as its key")
+    settled_nanos: Nanos
+    leased_nanos: Nanos = Field(description="what calls that run may still spend")
+    limit_nanos: Nanos = Field(description="with the top-ups that count now")
+    resets_at: AwareDatetime | None = Field(description="null: never")
+
+
+class SweepBudgets(Event):
+    """The command of every minute: look after leases without an owner, and tell what is reached."""
+
+    topic: ClassVar[Topic] = "commands"
+    type: Literal["budgets.sweep"] = "budgets.sweep"
+
+
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
     "key.created": KeyEvent,
     "key.rotated": KeyEvent,
     "key.revoked": KeyEvent,
+    "upstream.changed": UpstreamEvent,
+    "budget.changed": BudgetChanged,
+    "lease.corrected": LeaseCorrected,
+    "credential.failed": CredentialEvent,
+    "lease.written_off": LeaseWrittenOff,
+    "budget.threshold_crossed": ThresholdCrossed,
+    "budget.exhausted": BudgetExhausted,
+    "budgets.sweep": SweepBudgets,
 }
 
 

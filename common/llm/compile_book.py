@@ -12,67 +12,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from fnmatch import fnmatchcase
-from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
 from genai_prices import types
 from genai_prices.units import UnitDef, UnitRegistry
 from genai_prices.validation import validate_ancestor_coverage, validate_join_coverage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.core.errors import InvalidInput
+from common.llm.compile_overlay import lay_over
+from common.llm.compile_rates import exact_rate
 from common.llm.price_book import FORMAT
-from common.llm.price_tariffs import ATTOS_PER_USD, GRAINS_PER_ATTO
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    provider: str
-    source: str = Field(min_length=1)
-
-
-class _Multiplier(_Entry):
-    when: dict[str, str] = Field(min_length=1)
-    factor: Decimal = Field(gt=0)
-    family: str
-
-
-class _Alias(_Entry):
-    name: str
-    model: str
-
-
-class _Prefix(_Entry):
-    prefix: str = Field(min_length=1)
-
-
-class _Minimum(_Entry):
-    models: list[str] = Field(min_length=1)
-    units: list[str] = Field(min_length=1)
-    at_least: int = Field(gt=0)
-
-
-class _Free(_Entry):
-    models: list[str] = Field(min_length=1)
-
-
-class Overlay(BaseModel):
-    """What `overlay.yaml` may say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    multipliers: list[_Multiplier] = []
-    aliases: list[_Alias] = []
-    prefixes: list[_Prefix] = []
-    minimums: list[_Minimum] = []
-    free: list[_Free] = []
-
-    def entries(self) -> Iterator[_Entry]:
-        for name in type(self).model_fields:
-            yield from getattr(self, name)
+from common.llm.price_tariffs import GRAINS_PER_ATTO
 
 
 def compile_book(
@@ -92,13 +43,11 @@ def compile_book(
     Raises:
         InvalidInput: something cannot be priced exactly or does not fit; names what.
     """
-    try:
-        checked = Overlay.model_validate(overlay)
-    except ValidationError as error:
-        raise InvalidInput(f"The price overlay is wrong: {error}", field="overlay") from error
-    compiler = _Compiler(UnitRegistry(units), {each.id: each for each in providers})
+    registry = UnitRegistry(units)
+    listed = {each.id: each for each in providers}
+    compiler = _Compiler(registry, listed)
     compiled = {each.id: compiler.provider(each) for each in providers}
-    compiler.lay_over(compiled, checked)
+    lay_over(compiled, overlay, registry, listed)
     head = {
         "format": FORMAT,
         "sources": dict(sources),
@@ -178,7 +127,7 @@ class _Compiler:
 
     def _rates(self, named: str, prices: types.ModelPrice) -> dict[str, Any]:
         return {
-            unit.usage_key: _rate(f"{named} {unit.usage_key}", price)
+            unit.usage_key: exact_rate(f"{named} {unit.usage_key}", price)
             for unit, price in self._priced(named, prices)
         }
 
@@ -215,104 +164,6 @@ class _Compiler:
 
     def _priced_names(self, named: str, prices: types.ModelPrice) -> set[str]:
         return {unit.usage_key for unit, _ in self._priced(named, prices)}
-
-    def lay_over(self, compiled: dict[str, Any], overlay: Overlay) -> None:
-        """Write the overlay's entries into the compiled providers."""
-        for entry in overlay.entries():
-            if entry.provider not in self._providers:
-                raise InvalidInput(f"The overlay names the unknown provider {entry.provider}.")
-        for factor in overlay.multipliers:
-            self._multiply(compiled[factor.provider], factor)
-        for alias in overlay.aliases:
-            self._alias(compiled[alias.provider], alias)
-        for prefix in overlay.prefixes:
-            compiled[prefix.provider].setdefault("prefixes", []).append(prefix.prefix)
-        for minimum in overlay.minimums:
-            self._set_minimum(compiled, minimum)
-        for free in overlay.free:
-            _set_free(compiled, free)
-
-    def _multiply(self, provider: dict[str, Any], factor: _Multiplier) -> None:
-        units = [
-            name
-            for name, unit in self._registry.units.items()
-            if unit.dimensions.get("family") == factor.family
-        ]
-        self._check_units(f"{factor.provider} family {factor.family}", units)
-        ratio = Fraction(factor.factor)
-        for model in provider["models"]:
-            for rates in (each["rates"] for each in model["prices"] + model.get("variants", [])):
-                for unit in set(rates) & set(units):
-                    if any(attos % ratio.denominator for attos in _all_rates(rates[unit])):
-                        named = f"{factor.provider}/{model['id']} {unit}"
-                        raise InvalidInput(f"{named} times {factor.factor} is not exact.")
-        provider.setdefault("multipliers", []).append(
-            {"when": factor.when, "units": units, "factor": ratio.as_integer_ratio()}
-        )
-
-    def _alias(self, provider: dict[str, Any], alias: _Alias) -> None:
-        source = self._providers[alias.provider]
-        everyone = list(self._providers.values())
-        if source.find_model(alias.name, all_providers=everyone):
-            raise InvalidInput(
-                f"The price list knows {alias.provider}/{alias.name}: drop the alias."
-            )
-        target = source.find_model(alias.model, all_providers=everyone)
-        if target is None or target.id != alias.model:
-            raise InvalidInput(f"{alias.provider}/{alias.name} stands for unknown {alias.model}.")
-        provider.setdefault("aliases", {})[alias.name.lower()] = alias.model.lower()
-
-    def _set_minimum(self, compiled: Mapping[str, Any], minimum: _Minimum) -> None:
-        self._check_units(minimum.provider, minimum.units)
-        for model in _named_models(compiled, minimum.provider, minimum.models):
-            model["minimum"] = {"units": minimum.units, "at_least": minimum.at_least}
-
-    def _check_units(self, named: str, units: Sequence[str]) -> None:
-        unknown = set(units) - set(self._registry.units)
-        if unknown or not units:
-            raise InvalidInput(f"{named}: no such unit: {', '.join(sorted(unknown)) or 'any'}.")
-
-
-def _set_free(compiled: Mapping[str, Any], free: _Free) -> None:
-    for model in _named_models(compiled, free.provider, free.models):
-        if any(price["rates"] for price in model["prices"]):
-            raise InvalidInput(f"{free.provider}/{model['id']} has prices: it is not free.")
-        model["free"] = True
-
-
-def _named_models(
-    compiled: Mapping[str, Any], provider: str, patterns: Iterable[str]
-) -> Iterator[dict[str, Any]]:
-    for pattern in patterns:
-        found = [
-            model for model in compiled[provider]["models"] if fnmatchcase(model["id"], pattern)
-        ]
-        if not found:
-            raise InvalidInput(f"The overlay names the unknown model {provider}/{pattern}.")
-        yield from found
-
-
-def _rate(named: str, price: Decimal | types.TieredPrices) -> int | list[Any]:
-    if isinstance(price, Decimal):
-        return _attos(named, price)
-    starts = [tier.start for tier in price.tiers]
-    if starts != sorted(starts) or any(start < 0 for start in starts):
-        raise InvalidInput(f"{named} has tiers that do not ascend: {starts}.")
-    tiers = [[tier.start, _attos(named, tier.price)] for tier in price.tiers]
-    return [_attos(named, price.base), *tiers]
-
-
-def _all_rates(rate: int | list[Any]) -> list[int]:
-    return [rate] if isinstance(rate, int) else [rate[0], *(above for _, above in rate[1:])]
-
-
-def _attos(named: str, usd: Decimal) -> int:
-    if not usd.is_finite() or usd < 0:
-        raise InvalidInput(f"{named} has the price {usd}.")
-    attos = Fraction(usd) * ATTOS_PER_USD
-    if attos.denominator != 1:
-        raise InvalidInput(f"{named} costs {usd}, which is not a multiple of 10^-18 dollars.")
-    return attos.numerator
 
 
 def _validity(

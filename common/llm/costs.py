@@ -1,9 +1,7 @@
 """What a call cost, from what its reply told.
 
-A final usage is priced as it is. Without one the cost is estimated upwards: a token is at least one
-byte, some output is hidden, and a provider goes on generating for a moment after it was left, so
-the estimate is the known (or bounded) input, a bound of the output seen, and an allowance for what
-was not seen. What cannot be priced has no cost and a reason; it is never 0.
+A final usage is priced as it is. Without one the cost is estimated upwards. What cannot be priced
+has no cost and a reason; it is never 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +10,15 @@ from datetime import datetime
 
 from common.core.events import CostSource
 from common.core.money import Nanos
+from common.llm.estimates import estimate
 from common.llm.facts import CallFacts
 from common.llm.metered import Metered, UsageLine
-from common.llm.price_book import Card, PriceBook
+from common.llm.price_book import Card, PriceBook, Priced
 
-INPUT_ALLOWANCE_TOKENS = 64
-"""What a provider adds to a prompt (roles, separators): recorded calls stay below."""
+MOST_NANOS = 2**63 - 1
+"""What a column of the warehouse holds: nine billion dollars."""
 
-UNSEEN_OUTPUT_TOKENS = 1024
-"""What a provider may generate, and bill, out of sight: reasoning, or after the client has left."""
-
-_STANDARD_TIERS = frozenset({"default", "standard", "auto"})
+_STANDARD_TIERS = frozenset({"default", "standard", "auto", "on_demand"})  # the last is Groq's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +62,53 @@ def cost_of(
         return Cost(None, "usage_missing", 0, None, {})
     model = metered.model or facts.model
     card = book.card(provider, model) if model else None
-    lines = metered.lines if metered.final else (_estimate(metered, facts),)
+    if not facts.bounded and not metered.final:
+        return _unbounded(metered, facts, card, book=book, provider=provider, at=at)
     if card is not None and not _tier_is_known(card, metered.service_tier):
         reason = f"unknown_tier:{metered.service_tier}"
         return Cost(None, reason, 0, _source(metered), metered.units, card.key)
-    priced = book.price(_cards(lines, card, book, provider), at, metered.price_context)
+    priced = book.price(_cards(metered.lines, card, book, provider), at, metered.price_context)
+    units: Mapping[str, int] = metered.units
+    if not metered.final:
+        told = priced.priced_nanos
+        found = estimate(metered, facts, card, book=book, provider=provider, at=at)
+        units = found.line.units
+        priced = book.price([(card, units)], at, metered.price_context)
+        if priced.nanos is not None:
+            nanos = found.settle(told, priced.nanos)
+            priced = Priced(nanos, None, nanos)
+    if priced.priced_nanos > MOST_NANOS:
+        reason = f"invalid_usage:{max(units, key=units.__getitem__)}"
+        return Cost(None, reason, 0, _source(metered), metered.units, card.key if card else None)
     return Cost(
         nanos=priced.nanos,
         reason=priced.reason,
         priced_nanos=priced.priced_nanos,
         source=_source(metered),
-        units=metered.units if metered.final else dict(lines[0].units),
+        units=units,
         card=card.key if card is not None else None,
     )
+
+
+def _unbounded(
+    metered: Metered,
+    facts: CallFacts,
+    card: Card | None,
+    *,
+    book: PriceBook,
+    provider: str,
+    at: datetime,
+) -> Cost:
+    """What was told before the end, or the length of a text where the model is billed by it."""
+    key = card.key if card is not None else None
+    units = {} if facts.characters is None else {"input_characters": facts.characters}
+    priced = book.price([(card, units)], at, {})
+    if units and priced.reason is None:
+        return Cost(priced.nanos, None, priced.priced_nanos, "estimated", units, key)
+    told = book.price(_cards(metered.lines, card, book, provider), at, metered.price_context)
+    reason = "usage_missing" if card is not None else "unknown_model"
+    source: CostSource | None = "estimated" if metered.lines else None
+    return Cost(None, reason, min(told.priced_nanos, MOST_NANOS), source, metered.units, key)
 
 
 def _cards(
@@ -94,16 +124,3 @@ def _source(metered: Metered) -> CostSource:
 def _tier_is_known(card: Card, tier: str | None) -> bool:
     """Whether the card has prices for the service tier that the reply names."""
     return tier is None or tier in _STANDARD_TIERS or card.has_variant("service_tier", tier)
-
-
-def _estimate(metered: Metered, facts: CallFacts) -> UsageLine:
-    known = metered.units
-    told = known.get("input_tokens")
-    units = {unit: count for unit, count in known.items() if unit != "output_tokens"}
-    units["input_tokens"] = told if told is not None else facts.size_bytes + INPUT_ALLOWANCE_TOKENS
-    output = metered.output_bytes + UNSEEN_OUTPUT_TOKENS
-    if facts.output_cap is not None:
-        output = min(output, facts.output_cap * facts.candidates)
-    units["output_tokens"] = max(output, known.get("output_tokens", 0))
-    units.pop("output_reasoning_tokens", None)
-    return UsageLine(units)

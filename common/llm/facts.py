@@ -1,8 +1,8 @@
 """What a request says about itself, read once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
@@ -13,13 +13,65 @@ EDIT_LIMIT_BYTES = 8 * 1024 * 1024
 """Bodies above this go out as they came: a search for a member to edit would cost too much."""
 
 
+INPUT_ALLOWANCE_TOKENS = 64
+"""What a provider adds to a prompt (roles, separators): recorded calls stay below."""
+
+CacheWrites: TypeAlias = Literal["none", "short", "long"]
+"""The longest life of what a call may write to the provider's prompt cache."""
+
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFacts:
+    """What a request says about how much it may use.
+
+    A part is named as the request spells it. Without a part, input is the body's own text, and a
+    token is at least one byte of it.
+
+    Attributes:
+        unbounded: a part for which no figure bounds the call.
+        open_tool: a tool that the provider runs as often as the model likes.
+        unpriced_unit: a unit that the call may use and that no list prices.
+        beyond_bytes: a part that may be more tokens than bytes; the context window bounds it.
+        inputs: separate inputs, each of which may fill a window.
+        allowance: tokens the provider adds to the input.
+        tool_calls: calls of tools that the provider runs within this call, at most.
+        fees: by unit, what is billed beside tokens, at most.
+        more_output: tokens that are billed as output beyond the cap.
+        most_candidates: replies that one call may ask for, at most, as the provider counts them.
+        cache_writes: what may be written to the provider's prompt cache.
+        service_tier: the tier asked for; None: the provider chooses among all.
+        contexts: by name of what else moves prices, the values a reply may name.
+        text_output: the reply cannot hold audio or images.
+    """
+
+    unbounded: str | None = None
+    open_tool: str | None = None
+    unpriced_unit: str | None = None
+    beyond_bytes: str | None = None
+    inputs: int = 1
+    allowance: int = INPUT_ALLOWANCE_TOKENS
+    tool_calls: int = 0
+    fees: tuple[tuple[str, int], ...] = ()
+    more_output: int = 0
+    most_candidates: int = 1
+    cache_writes: CacheWrites = "long"
+    service_tier: str | None = None
+    contexts: tuple[tuple[str, frozenset[str]], ...] = ()
+    text_output: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """Facts of one request body.
 
     `readable` False means that it is no JSON object we understand: it is forwarded as it came, and
     the provider judges it. `stream_options` is OpenAI's member, as it was sent. `asynchronous`
-    means that the provider works on after its reply, which tells no usage then.
+    means that the provider works on after its reply, which tells no usage then. `bounded` False
+    means that the bytes of request and reply bound no tokens: pictures and sounds are worth more
+    or far less. `characters` counts a text that some models are billed by. `bound` None means that
+    it is not known how much calls of this form may use.
     """
 
     readable: bool
@@ -30,6 +82,9 @@ class CallFacts:
     candidates: int = 1
     size_bytes: int = 0
     asynchronous: bool = False
+    bounded: bool = True
+    characters: int | None = None
+    bound: BoundFacts | None = None
 
 
 def parse_request(body: bytes) -> Mapping[str, Any] | None:
@@ -59,3 +114,29 @@ def read_cap(value: object) -> int | None:
 
 def read_model(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text, as a set to look names up in."""
+    return frozenset(text.split())
+
+
+def unknown_member(members: Mapping[str, Any], known: frozenset[str]) -> str | None:
+    """The name of a member that is not known: what it does to the cost, nobody can say."""
+    if members.keys() <= known:
+        return None
+    unknown = (name for name in members if name not in known and members[name] is not None)
+    return next((name[:LONGEST_NAME] for name in unknown), None)
+
+
+def kind_of(part: Mapping[str, Any]) -> str:
+    """The type that a part of a request names, cut to a length that can be repeated."""
+    kind = part.get("type")
+    return kind[:LONGEST_NAME] if isinstance(kind, str) else "untyped"
+
+
+def objects(value: object) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list; nothing of what is no list."""
+    return (
+        (each for each in value if isinstance(each, dict)) if isinstance(value, list) else iter(())
+    )

@@ -15,9 +15,13 @@ from common.llm.paths import FormName
 from common.llm.protocols import (
     anthropic,
     gemini,
+    openai_audio,
     openai_batches,
     openai_chat,
+    openai_completions,
     openai_embeddings,
+    openai_images,
+    openai_media,
     openai_responses,
 )
 
@@ -55,7 +59,8 @@ class MeteredForm:
     """What the pipeline needs to know of an endpoint that costs.
 
     `prepare` answers the body to send and whether the stream's usage chunk must be taken out.
-    `read_end` is there where usage stands at the end of replies too long to be kept.
+    `read_end` is there where usage stands at an end of replies too long to be kept: it gets their
+    beginning and their end.
     """
 
     read_facts: Callable[[bytes], CallFacts]
@@ -65,6 +70,8 @@ class MeteredForm:
     read_end: Callable[[bytes], Metered] | None = None
     array_tap: Callable[[], UsageTap] | None = None
     """Of a stream that is one JSON array, in pieces."""
+    byte_tap: Callable[[], UsageTap] | None = None
+    """Of a reply that is neither events nor JSON."""
 
 
 def _ask_for_usage(body: bytes, facts: CallFacts) -> tuple[bytes, bool]:
@@ -80,6 +87,12 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
     {
         "openai_chat": MeteredForm(
             read_facts=openai_chat.read_facts,
+            prepare=_ask_for_usage,
+            read_reply=openai_chat.read_reply,
+            stream_tap=lambda strip: openai_chat.StreamTap(strip=strip),
+        ),
+        "openai_completions": MeteredForm(
+            read_facts=openai_completions.read_facts,
             prepare=_ask_for_usage,
             read_reply=openai_chat.read_reply,
             stream_tap=lambda strip: openai_chat.StreamTap(strip=strip),
@@ -121,6 +134,35 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
             read_reply=openai_embeddings.read_reply,
             stream_tap=lambda _strip: Unread(),
             read_end=openai_embeddings.read_end,
+        ),
+        "openai_images": MeteredForm(
+            read_facts=openai_media.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_images.read_reply,
+            stream_tap=lambda _strip: openai_images.stream_tap(),
+            read_end=openai_images.read_ends,
+        ),
+        "openai_speech": MeteredForm(
+            read_facts=openai_audio.read_speech_facts,
+            prepare=_as_it_came,
+            read_reply=openai_audio.read_speech,
+            stream_tap=lambda _strip: openai_audio.speech_tap(),
+            byte_tap=openai_media.ByteTap,
+        ),
+        "openai_transcripts": MeteredForm(
+            read_facts=openai_media.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_audio.read_transcript,
+            stream_tap=lambda _strip: openai_audio.transcript_tap(),
+            byte_tap=openai_media.ByteTap,
+        ),
+        # Read like OpenAI's: what a batch costs is not in the reply that accepts it. A key that is
+        # bound to models carries neither, although this one names its models.
+        "anthropic_batches": MeteredForm(
+            read_facts=openai_batches.read_facts,
+            prepare=_as_it_came,
+            read_reply=openai_batches.read_reply,
+            stream_tap=lambda _strip: Unread(),
         ),
         "openai_batches": MeteredForm(
             read_facts=openai_batches.read_facts,

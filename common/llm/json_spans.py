@@ -5,10 +5,25 @@ that no number, key order or escape is altered on the way.
 """
 
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
+
+
+class RepeatedName(ValueError):
+    """An object has a member twice: which one counts, each reader decides for itself."""
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise RepeatedName("an object names a member twice")
+    return found
+
 
 _DECODER = json.JSONDecoder()
-_WHITE_SPACE = " \t\n\r"
+_UNIQUE_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+_WHITE_SPACE = re.compile(r"[ \t\n\r]*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +34,20 @@ class Span:
     end: int
 
 
-def member_spans(body: bytes) -> dict[str, Span]:
+def member_spans(body: bytes, *, once: str | None = None, unique: bool = False) -> dict[str, Span]:
     """The span of each top-level member's value; of a repeated name the last one.
 
+    Args:
+        body: the object.
+        once: a member that must not be there twice.
+        unique: no object in the body, however deep, may have a member twice.
+
     Raises:
+        RepeatedName: `once` or `unique` does not hold.
         ValueError: the body is not one JSON object in UTF-8.
         RecursionError: it is nested too deeply.
     """
+    decoder = _UNIQUE_DECODER if unique else _DECODER
     text = body.decode()
     spans: dict[str, Span] = {}
     index = _skip(text, 0)
@@ -40,8 +62,10 @@ def member_spans(body: bytes) -> dict[str, Span]:
         index = _skip(text, index)
         if not isinstance(name, str) or text[index : index + 1] != ":":
             raise ValueError("the body is not a JSON object")
+        if name in spans and (unique or name == once):
+            raise RepeatedName("a member stands in the object twice")
         start = _skip(text, index + 1)
-        _, end = _DECODER.raw_decode(text, start)
+        _, end = decoder.raw_decode(text, start)
         if ascii_only:
             spans[name] = Span(start, end)
         else:
@@ -60,15 +84,16 @@ def member_spans(body: bytes) -> dict[str, Span]:
     return spans
 
 
-def with_member(body: bytes, name: str, value: object) -> bytes:
+def with_member(body: bytes, name: str, value: object, *, once: bool = False) -> bytes:
     """The body with one top-level member set, every other byte as it was.
 
     Raises:
-        ValueError: the body is not one JSON object in UTF-8.
+        ValueError: the body is not one JSON object in UTF-8, or has the member twice although it
+            must be there `once`.
         RecursionError: it is nested too deeply.
     """
     encoded = json.dumps(value, separators=(",", ":")).encode()
-    spans = member_spans(body)
+    spans = member_spans(body, once=name if once else None)
     if name in spans:
         span = spans[name]
         return body[: span.start] + encoded + body[span.end :]
@@ -78,6 +103,5 @@ def with_member(body: bytes, name: str, value: object) -> bytes:
 
 
 def _skip(text: str, index: int) -> int:
-    while index < len(text) and text[index] in _WHITE_SPACE:
-        index += 1
-    return index
+    found = _WHITE_SPACE.match(text, index)
+    return found.end() if found is not None else index

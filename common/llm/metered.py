@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+LARGEST_COUNT = 1 << 40
+"""A trillion: no call used as much, and sums of as many as fit a reply stay below 64 bits."""
+
+_REASON_CHARACTERS = 40
+
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
@@ -55,6 +60,11 @@ def unreadable(reply: bytes) -> Metered:
     return Metered(failed=True, output_bytes=len(reply), anomalies=("reply is not JSON",))
 
 
+def ending(reason: object) -> str | None:
+    """Why a reply ended, as its provider words it; None for what is no text."""
+    return reason[:_REASON_CHARACTERS] if isinstance(reason, str) and reason else None
+
+
 class Counts:
     """Reads counters out of a provider's usage object and remembers what could not be read."""
 
@@ -64,7 +74,7 @@ class Counts:
     def read(self, usage: object, *path: str) -> int | None:
         """The counter at `path`, or None where it is absent, null or not a count.
 
-        A value that is there but negative, fractional, text or above 64 bits is an anomaly.
+        A value that is there but negative, fractional, text or too large is an anomaly.
         """
         value: object = usage
         for name in path:
@@ -73,7 +83,7 @@ class Counts:
             value = value.get(name)
         if value is None:
             return None
-        if type(value) is int and 0 <= value < 1 << 53:
+        if type(value) is int and 0 <= value < LARGEST_COUNT:
             return value
         self.anomalies.append(f"{'.'.join(path)} is not a count")
         return None

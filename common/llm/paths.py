@@ -20,6 +20,11 @@ FormName: TypeAlias = Literal[
     "gemini_embeddings",
     "openai_embeddings",
     "openai_batches",
+    "anthropic_batches",
+    "openai_completions",
+    "openai_images",
+    "openai_speech",
+    "openai_transcripts",
 ]
 """How requests and replies of a metered endpoint are read."""
 
@@ -28,8 +33,10 @@ FormName: TypeAlias = Literal[
 class Endpoint:
     """One operation of a provider's API.
 
-    `path` is what follows the provider's base URL. `form` is None for what is free. `model` is the
-    one that the path names, where it does.
+    `path` is what follows the provider's base URL; in OpenAI's format it begins with ``/v1``,
+    whatever stands there at the upstream. `form` is None for what is free. `model` is the one that
+    the path names, where it does. `upstream` is the name of the upstream that the path names, and
+    `place` the project and location of Vertex AI (empty where the path leaves them out).
     """
 
     protocol: ProtocolName
@@ -38,6 +45,8 @@ class Endpoint:
     path: str
     form: FormName | None
     model: str | None = None
+    upstream: str = ""
+    place: tuple[str, str] | None = None
 
     @property
     def metered(self) -> bool:
@@ -51,20 +60,29 @@ class NotForwarded:
     protocol: ProtocolName
     path: str
     allowed_methods: tuple[str, ...] = ()
+    upstream: str = ""
 
 
 _GEMINI = "/{version}/models/{name}"
 ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
     ("openai", "chat.completions", "POST", "/v1/chat/completions", "openai_chat"),
+    ("openai", "completions", "POST", "/v1/completions", "openai_completions"),
     ("openai", "responses", "POST", "/v1/responses", "openai_responses"),
+    ("openai", "responses.compact", "POST", "/v1/responses/compact", "openai_responses"),
     ("openai", "responses.input_tokens", "POST", "/v1/responses/input_tokens", None),
     ("openai", "responses.stored", "GET", "/v1/responses/{response}", None),
     ("openai", "responses.stored", "DELETE", "/v1/responses/{response}", None),
     ("openai", "responses.cancel", "POST", "/v1/responses/{response}/cancel", None),
     ("openai", "responses.input_items", "GET", "/v1/responses/{response}/input_items", None),
     ("openai", "models", "GET", "/v1/models", None),
-    ("openai", "models", "GET", "/v1/models/{model}", None),
+    ("openai", "models", "GET", "/v1/models/{listed}", None),
     ("openai", "embeddings", "POST", "/v1/embeddings", "openai_embeddings"),
+    ("openai", "images.generations", "POST", "/v1/images/generations", "openai_images"),
+    ("openai", "images.edits", "POST", "/v1/images/edits", "openai_images"),
+    ("openai", "images.variations", "POST", "/v1/images/variations", "openai_images"),
+    ("openai", "audio.speech", "POST", "/v1/audio/speech", "openai_speech"),
+    ("openai", "audio.transcriptions", "POST", "/v1/audio/transcriptions", "openai_transcripts"),
+    ("openai", "audio.translations", "POST", "/v1/audio/translations", "openai_transcripts"),
     ("openai", "moderations", "POST", "/v1/moderations", None),
     ("openai", "files", "GET", "/v1/files", None),
     ("openai", "files", "POST", "/v1/files", None),
@@ -76,6 +94,18 @@ ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
     ("openai", "batches", "GET", "/v1/batches/{batch}", None),
     ("openai", "batches", "POST", "/v1/batches/{batch}/cancel", None),
     ("anthropic", "messages", "POST", "/v1/messages", "anthropic_messages"),
+    ("anthropic", "messages.count_tokens", "POST", "/v1/messages/count_tokens", None),
+    ("anthropic", "batches", "POST", "/v1/messages/batches", "anthropic_batches"),
+    ("anthropic", "batches", "GET", "/v1/messages/batches", None),
+    ("anthropic", "batches", "GET", "/v1/messages/batches/{batch}", None),
+    ("anthropic", "batches", "DELETE", "/v1/messages/batches/{batch}", None),
+    ("anthropic", "batches", "POST", "/v1/messages/batches/{batch}/cancel", None),
+    ("anthropic", "batches.results", "GET", "/v1/messages/batches/{batch}/results", None),
+    ("anthropic", "files", "GET", "/v1/files", None),
+    ("anthropic", "files", "POST", "/v1/files", None),
+    ("anthropic", "files", "GET", "/v1/files/{file}", None),
+    ("anthropic", "files", "DELETE", "/v1/files/{file}", None),
+    ("anthropic", "files.content", "GET", "/v1/files/{file}/content", None),
     ("anthropic", "models", "GET", "/v1/models", None),
     ("anthropic", "models", "GET", "/v1/models/{model}", None),
     ("gemini", "generate", "POST", _GEMINI + ":generateContent", "gemini_content"),
@@ -88,14 +118,24 @@ ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
 )
 """Protocol, name, method, path behind the provider's base URL, form."""
 
-_SEGMENT = r"(?!\.{1,2}$)[^/]+"
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/]+"
 _PLACES = {
     "version": "v1(?:beta)?",
     # Operations of their own, not the ids of stored responses.
-    "response": r"(?!(?:compact|input_tokens|\.{1,2})$)[^/]+",
+    "response": r"(?!(?:compact|input_tokens|\.{1,2})(?:/|$))[^/]+",
+    # With its upstream's prefix a model's name holds slashes.
+    "listed": r"(?:(?!\.{1,2}(?:/|$))[^/]+/)*(?!\.{1,2}$)[^/]+",
     # Behind a colon a verb begins: a name with one could be another call than the one priced.
     "name": r"(?P<name>(?!\.{1,2}$)[^/:]+)",
 }
+_VENDORS: tuple[ProtocolName, ...] = ("openai", "anthropic", "gemini")
+_SHIM = re.compile(r"/gemini/v1(?:beta)?/openai(?P<rest>/.*)")
+_NAMED = re.compile(r"/u/(?P<name>[^/]+)(?P<rest>/.*)")
+_VERTEX = re.compile(
+    r"/(?P<version>v1|v1beta1)(?:/projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+))?"
+    r"/publishers/google/models/(?P<name>(?!\.{1,2}:)[^/:]+)"
+    r":(?P<verb>generateContent|streamGenerateContent)"
+)
 _GEMINI_CALL = re.compile(r"/v1/models/[^/:]+:[A-Za-z]+")
 _PATTERNS = tuple(
     re.compile(re.sub(r"\\{(\w+)\\}", lambda m: _PLACES.get(m.group(1), _SEGMENT), re.escape(path)))
@@ -115,40 +155,69 @@ def forwarded_by(protocol: ProtocolName) -> list[str]:
 def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | NotForwarded | None:
     """The endpoint a request is for; None where the path belongs to no provider.
 
-    `/openai/v1/...` and `/anthropic/v1/...` name the provider. A bare `/v1/...` is Anthropic's when
-    it is `/v1/messages...` or carries an `anthropic-version` header, Gemini's when it calls a model
-    by a verb (`POST /v1/models/x:generateContent`) or asks for models with `x-goog-api-key`, else
-    OpenAI's. `/v1beta/...` is Gemini's.
+    `/openai/v1/...`, `/anthropic/v1/...` and `/gemini/v1beta/...` name the provider, `/u/...` a
+    configured upstream that speaks OpenAI's format (`/u/groq/v1/...`), `/vertex/v1/...` Vertex AI.
+    Gemini's own endpoint in OpenAI's format is `/gemini/v1beta/openai/...`. A bare `/v1/...` is
+    Anthropic's when it is `/v1/messages...` or carries an `anthropic-version` header, Gemini's when
+    it calls a model by a verb (`POST /v1/models/x:generateContent`) or asks for models with
+    `x-goog-api-key`, else OpenAI's. `/v1beta/...` is Gemini's.
     """
-    protocol: ProtocolName
-    if path.startswith("/openai/"):
-        protocol, rest = "openai", path.removeprefix("/openai")
-    elif path.startswith("/anthropic/"):
-        protocol, rest = "anthropic", path.removeprefix("/anthropic")
-    elif path.startswith("/gemini/"):
-        protocol, rest = "gemini", path.removeprefix("/gemini")
-    elif path.startswith("/v1beta/"):
-        protocol, rest = "gemini", path
-    elif path.startswith("/v1/"):
-        protocol, rest = _of_bare(method, path, headers), path
-    else:
+    if path.startswith(("/v1/", "/v1beta/")):
+        path = f"/{_of_bare(method, path, headers)}{path}"
+    if path.startswith("/vertex/"):
+        return _of_vertex(method, path.removeprefix("/vertex"))
+    mounted = _mounted(path)
+    if mounted is None:
         return None
+    protocol, upstream, rest = mounted
     if headers.get("upgrade", "").lower() == "websocket":
-        return NotForwarded(protocol, rest)
+        return NotForwarded(protocol, rest, upstream=upstream)
     others: list[str] = []
     for (of_protocol, name, of_method, _, form), pattern in zip(ENDPOINTS, _PATTERNS, strict=True):
         if of_protocol == protocol and (match := pattern.fullmatch(rest)):
             if of_method == method:
                 model = match.groupdict().get("name")
-                return Endpoint(protocol, name, method, rest, form, model)
+                return Endpoint(protocol, name, method, rest, form, model, upstream)
             others.append(of_method)
-    return NotForwarded(protocol, rest, tuple(others))
+    return NotForwarded(protocol, rest, tuple(others), upstream)
+
+
+def _mounted(path: str) -> tuple[ProtocolName, str, str] | None:
+    """Protocol and upstream that a path begins with, and the rest."""
+    if shim := _SHIM.fullmatch(path):
+        return "openai", "gemini", f"/v1{shim['rest']}"
+    if named := _NAMED.fullmatch(path):
+        return "openai", named["name"], named["rest"]
+    for protocol in _VENDORS:
+        if path.startswith(f"/{protocol}/"):
+            return protocol, protocol, path.removeprefix(f"/{protocol}")
+    return None
+
+
+def _of_vertex(method: str, path: str) -> Endpoint | NotForwarded:
+    """Google's models on Vertex AI; other publishers and verbs are not forwarded."""
+    match = _VERTEX.fullmatch(path)
+    if match is None or method != "POST":
+        return NotForwarded("gemini", path, ("POST",) if match else (), "vertex")
+    streamed = match["verb"] == "streamGenerateContent"
+    return Endpoint(
+        "gemini",
+        "generate",
+        method,
+        f"/{match['version']}/publishers/google/models/{match['name']}:{match['verb']}",
+        "gemini_content_stream" if streamed else "gemini_content",
+        match["name"],
+        "vertex",
+        (match["project"] or "", match["location"] or ""),
+    )
 
 
 def _of_bare(method: str, path: str, headers: Mapping[str, str]) -> ProtocolName:
     """Whose API a path without a provider's name belongs to."""
     if path.startswith("/v1/messages") or "anthropic-version" in headers:
         return "anthropic"
+    if path.startswith("/v1beta/"):
+        return "gemini"
     called = method == "POST" and _GEMINI_CALL.fullmatch(path)
     listed = path.startswith("/v1/models") and "x-goog-api-key" in headers
     return "gemini" if called or listed else "openai"

@@ -23,6 +23,7 @@ from typing import Any
 
 from common.core.errors import InvalidInput
 from common.core.money import Nanos
+from common.llm.capabilities import read_caps
 from common.llm.price_cards import Card, read_terms
 from common.llm.price_tariffs import GRAINS_PER_NANO, Unit, read_units
 
@@ -103,6 +104,23 @@ class PriceBook:
             return None
         return self._remembered(provider, model.lower())
 
+    def cards_for(self, provider: str, model: str) -> tuple[Card, ...]:
+        """Every card a call for this model may be billed at: several where the name moves.
+
+        A provider points such a name (`gemini-flash-latest`) at another model when it likes.
+        """
+        card = self.card(provider, model)
+        if card is None:
+            return ()
+        own = self._list(provider)
+        if not own.moving:
+            return (card,)
+        name = model.lower()
+        for prefix in own.prefixes:
+            name = name.removeprefix(prefix)
+        others = (self.card(provider, other) for other in own.moving.get(name, ()))
+        return (card, *(other for other in others if other is not None))
+
     def iter_cards(self, provider: str | None = None) -> Iterator[Card]:
         """Every card, or those of one provider's list, in the list's order."""
         for each in self._unread if provider is None else (provider,):
@@ -179,6 +197,7 @@ class _PriceList:
         self.fallbacks: Sequence[str] = raw.get("fallbacks", ())
         self.aliases: Mapping[str, str] = raw.get("aliases", {})
         self.prefixes: Sequence[str] = raw.get("prefixes", ())
+        self.moving: Mapping[str, Sequence[str]] = raw.get("moving", {})
         self.models: Sequence[Mapping[str, Any]] = raw["models"]
         self._provider = provider
         self._multipliers = raw.get("multipliers", ())
@@ -211,7 +230,7 @@ class _PriceList:
                 provider=self._provider,
                 model=model["id"],
                 name=model.get("name"),
-                context_window=model.get("context_window"),
+                caps=read_caps(model),
                 context_applies=context_applies,
                 terms=read_terms(model, self._multipliers, self._units),
             )

@@ -5,11 +5,12 @@ Prices are dated or bound to a time of day, replaced unit by unit for calls with
 its first; of the variants that match, the first that prices a unit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
+from common.llm.capabilities import ModelCaps
 from common.llm.price_tariffs import Rate, Rates, Tariff, Unit, read_rates
 
 
@@ -104,18 +105,22 @@ class Terms:
     free: bool
     tariffs: dict[tuple[int, tuple[int, ...], int], Tariff] = field(default_factory=dict)
     """Made when first needed. A card has few: contexts count only where they meet a variant."""
+    ceilings: dict[Hashable, Any] = field(default_factory=dict)
+    """Made when first needed, by `price_ceilings`: few, as what a request leaves open is."""
+    changes: bool = False
+    """Whether any of its rates begins on some day."""
 
     def tariff(self, at: datetime, context: Mapping[str, str]) -> Tariff:
         key: tuple[int, tuple[int, ...], int] = (0, (), -1)
         if context or len(self.prices) > 1:
             moment = at.astimezone(UTC)
-            key = (self._price_in_force(moment), *self._matching(moment, context))
+            key = (self.price_in_force(moment), *self._matching(moment, context))
         tariff = self.tariffs.get(key)
         if tariff is None:
             tariff = self.tariffs[key] = self._make(*key)
         return tariff
 
-    def _price_in_force(self, moment: datetime) -> int:
+    def price_in_force(self, moment: datetime) -> int:
         """The last that is valid, else the first."""
         for index in range(len(self.prices) - 1, -1, -1):
             validity = self.prices[index].validity
@@ -170,13 +175,22 @@ class Card:
     provider: str
     model: str
     name: str | None
-    context_window: int | None
+    caps: ModelCaps
     context_applies: bool
     terms: Terms = field(repr=False)
 
     @property
     def key(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    @property
+    def context_window(self) -> int | None:
+        return self.caps.context_window
+
+    @property
+    def priced(self) -> bool:
+        """Whether calls have a price: rates, or none because they are free."""
+        return self.terms.free or any(price.rates for price in self.terms.prices)
 
     def cost(
         self, usage: Mapping[str, int], at: datetime, context: Mapping[str, str]
@@ -205,7 +219,9 @@ def read_terms(
 ) -> Terms:
     """The terms of one model of a compiled book, whose provider has these multipliers."""
     minimum = raw.get("minimum")
+    dated = (*raw["prices"], *raw.get("variants", ()))
     return Terms(
+        changes=any("since" in each for each in dated),
         units=units,
         prices=tuple(
             ListPrice(_read_validity(price), read_rates(price["rates"])) for price in raw["prices"]
@@ -216,7 +232,8 @@ def read_terms(
         ),
         multipliers=tuple(
             Multiplier(factor["when"], frozenset(factor["units"]), *factor["factor"])
-            for factor in multipliers
+            for index, factor in enumerate(multipliers)
+            if index not in raw.get("without", ())
         ),
         minimum=Minimum(tuple(minimum["units"]), minimum["at_least"]) if minimum else None,
         free=raw.get("free", False),

@@ -21,11 +21,9 @@ class ErrorText:
 
 @dataclass(frozen=True, slots=True)
 class WireProtocol:
-    """A provider's API as a whole: where it is, whose prices apply, how its errors look."""
+    """A provider's API as a whole: how its errors look."""
 
     name: ProtocolName
-    provider: str
-    default_url: str
     error_body: Callable[[ErrorText, str], bytes]
     error_event: Callable[[ErrorText, str], bytes]
 
@@ -120,22 +118,16 @@ def _json(value: object) -> bytes:
 PROTOCOLS: dict[ProtocolName, WireProtocol] = {
     "openai": WireProtocol(
         name="openai",
-        provider="openai",
-        default_url="https://api.openai.com",
         error_body=_openai_error,
         error_event=_openai_event,
     ),
     "anthropic": WireProtocol(
         name="anthropic",
-        provider="anthropic",
-        default_url="https://api.anthropic.com",
         error_body=_anthropic_error,
         error_event=_anthropic_event,
     ),
     "gemini": WireProtocol(
         name="gemini",
-        provider="google",
-        default_url="https://generativelanguage.googleapis.com",
         error_body=_gemini_error,
         error_event=_gemini_event,
     ),

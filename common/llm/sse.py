@@ -9,6 +9,7 @@ import re
 
 EVENT_LIMIT_BYTES = 256 * 1024
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LONGEST_BLANK_LINE = 4
 
 
 class EventSplitter:
@@ -18,14 +19,20 @@ class EventSplitter:
 
     def __init__(self, limit_bytes: int = EVENT_LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
-        self._rest = b""
+        self._rest = bytearray()
         self.overflowed = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes, in order."""
-        data = self._rest + data if self._rest else data
+        if self._rest:
+            # A long event comes in many pieces: each is looked at once.
+            looked_at = max(0, len(self._rest) - _LONGEST_BLANK_LINE + 1)
+            self._rest += data
+            if not _has_blank_line(self._rest, looked_at):
+                return self._overflow()
+            data = self.rest()
         if b"\r" not in data:
-            *bodies, self._rest = data.split(b"\n\n")
+            *bodies, rest = data.split(b"\n\n")
             events = [body + b"\n\n" for body in bodies]
         else:
             events, start = [], 0
@@ -34,16 +41,27 @@ class EventSplitter:
                     break  # The other half of a CRLF may still come.
                 events.append(data[start : match.end()])
                 start = match.end()
-            self._rest = data[start:]
-        if len(self._rest) > self._limit_bytes:
-            self.overflowed = True
-            events.append(self.rest())
-        return events
+            rest = data[start:]
+        self._rest += rest
+        return events + self._overflow()
 
     def rest(self) -> bytes:
         """What is left at the end of the stream: an event without its blank line, or nothing."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest
+
+    def _overflow(self) -> list[bytes]:
+        if len(self._rest) <= self._limit_bytes:
+            return []
+        self.overflowed = True
+        return [self.rest()]
+
+
+def _has_blank_line(data: bytearray, start: int) -> bool:
+    if data.find(b"\n\n", start) >= 0:
+        return True
+    return data.find(b"\r", start) >= 0 and _BLANK_LINE.search(data, start) is not None
 
 
 def event_data(event: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Compile the price book from the installed genai-prices and the overlay.
+"""Compile the price book from the installed genai-prices, the overlay and the table of limits.
 
 Without arguments it writes `common/llm/book.json.gz`; `--check` writes nothing and exits 1 when the
 committed book is not what this would write. Books are compared uncompressed: another zlib may pack
@@ -20,20 +20,24 @@ from common.llm.compile_book import compile_book
 LLM = Path(__file__).parents[2] / "common" / "llm"
 BOOK = LLM / "book.json.gz"
 OVERLAY = LLM / "overlay.yaml"
+LIMITS = LLM / "limits.yaml"
 
 
 def compiled_book() -> bytes:
     """The book made from what is installed and checked out."""
-    overlay = OVERLAY.read_bytes()
+    overlay, limits = OVERLAY.read_bytes(), LIMITS.read_bytes()
     price_list = b"".join(Path(module.__file__ or "").read_bytes() for module in (data, data_units))
     sources = {
         "genai-prices": {
             "version": version("genai-prices"),
             "sha256": sha256(price_list).hexdigest(),
         },
+        "limits": {"sha256": sha256(limits).hexdigest()},
         "overlay": {"sha256": sha256(overlay).hexdigest()},
     }
-    return compile_book(data.providers, data_units.unit_data, yaml.safe_load(overlay), sources)
+    laid_over = yaml.safe_load(overlay)
+    laid_over["limits"] = yaml.safe_load(limits)["limits"] + laid_over.get("limits", [])
+    return compile_book(data.providers, data_units.unit_data, laid_over, sources)
 
 
 def differs(book: Path) -> bool:

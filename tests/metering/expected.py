@@ -49,7 +49,10 @@ EXPECTED: Mapping[str, Expected] = {
         1_660_000,
     ),
     "openai-chat-audio": Expected(
-        {"input_tokens": 64, "output_tokens": 9, "input_audio_tokens": 44}, "stop"
+        {"input_tokens": 64, "output_tokens": 9, "input_audio_tokens": 44},
+        "stop",
+        # gpt-4o-audio-preview, $2.50 and $10, audio $40: 20 x 2,500 + 44 x 40,000 + 9 x 10,000
+        1_900_000,
     ),
     "openai-chat-tools": Expected(
         {"input_tokens": 126, "output_tokens": 85, "output_reasoning_tokens": 64},
@@ -129,26 +132,51 @@ EXPECTED: Mapping[str, Expected] = {
             "cache_write_tokens": 329,
         },
         "length",
+        # anthropic/claude-sonnet-4.6, $3, read 0.1 x, written 1.25 x, $15:
+        # 3 x 3,000 + 2,240 x 300 + 329 x 3,750 + 100 x 15,000
+        3_414_750,
     ),
     "openrouter-chat-stream-usage-empty-choices": Expected(
-        {"input_tokens": 254, "output_tokens": 5}, "stop"
+        {"input_tokens": 254, "output_tokens": 5},
+        "stop",
+        # anthropic/claude-sonnet-4.6: 254 x 3,000 + 5 x 15,000
+        837_000,
     ),
     "openrouter-chat-stream-usage-with-choices": Expected(
-        {"input_tokens": 43, "output_tokens": 36, "output_reasoning_tokens": 13}, "stop"
+        {"input_tokens": 43, "output_tokens": 36, "output_reasoning_tokens": 13},
+        "stop",
+        # anthropic/claude-sonnet-4.5, $3 and $15: 43 x 3,000 + 36 x 15,000
+        669_000,
     ),
-    # It claims 11 reasoning tokens in 10 output tokens: the part is not believed.
+    # It claims 11 reasoning tokens in 10 output tokens: the part is not believed. The list has no
+    # free variant of the model.
     "openrouter-chat-stream-error": Expected({"input_tokens": 43, "output_tokens": 10}, "length"),
     "groq-chat-reasoning": Expected(
-        {"input_tokens": 84, "output_tokens": 13, "output_reasoning_tokens": 3}, "stop"
+        {"input_tokens": 84, "output_tokens": 13, "output_reasoning_tokens": 3},
+        "stop",
+        # openai/gpt-oss-120b, $0.15 and $0.60: 84 x 150 + 13 x 600
+        20_400,
     ),
     "groq-chat-stream-usage-with-choices": Expected(
-        {"input_tokens": 304, "output_tokens": 49, "output_reasoning_tokens": 23}, "tool_calls"
+        {"input_tokens": 304, "output_tokens": 49, "output_reasoning_tokens": 23},
+        "tool_calls",
+        # openai/gpt-oss-120b: 304 x 150 + 49 x 600
+        75_000,
     ),
+    # It lists four models, each with the whole: the parts add up to four times as much, so the one
+    # line stands at the reply's own model, groq/compound, which the list does not have.
+    "groq-chat-stream-x-groq-usage": Expected({"input_tokens": 5003, "output_tokens": 359}, "stop"),
     "mistral-chat-cached": Expected(
-        {"input_tokens": 268, "output_tokens": 5, "cache_read_tokens": 224}, "stop"
+        {"input_tokens": 268, "output_tokens": 5, "cache_read_tokens": 224},
+        "stop",
+        # mistral-large-latest, $2, cached or not, and $6: 268 x 2,000 + 5 x 6,000
+        566_000,
     ),
     "mistral-chat-stream-usage-with-choices": Expected(
-        {"input_tokens": 10, "output_tokens": 232}, "stop"
+        {"input_tokens": 10, "output_tokens": 232},
+        "stop",
+        # magistral-medium-latest, $2 and $5: 10 x 2,000 + 232 x 5,000
+        1_180_000,
     ),
     "deepseek-chat-cached-reasoning": Expected(
         {
@@ -158,9 +186,21 @@ EXPECTED: Mapping[str, Expected] = {
             "output_reasoning_tokens": 60,
         },
         "tool_calls",
+        # deepseek-v4-flash, $0.15, hit $0.003, $0.60: 51 x 150 + 512 x 3 + 116 x 600
+        78_786,
     ),
     "deepseek-chat-stream-usage-with-choices": Expected(
-        {"input_tokens": 12, "output_tokens": 89}, "stop"
+        {"input_tokens": 12, "output_tokens": 89},
+        "stop",
+        # deepseek-chat, $0.27 and $1.10: 12 x 270 + 89 x 1,100
+        101_140,
+    ),
+    "gemini-openai-shim-tools": Expected(
+        # Its thoughts stand in the total alone: 109 - 35.
+        {"input_tokens": 35, "output_tokens": 109 - 35},
+        "tool_calls",
+        # gemini-2.5-pro, $1.25 and $10: 35 x 1,250 + 74 x 10,000
+        783_750,
     ),
     "anthropic-plain": Expected(
         {"input_tokens": 14, "output_tokens": 5},
@@ -332,7 +372,5 @@ EXPECTED: Mapping[str, Expected] = {
 UNTOLD: Mapping[str, str] = {
     "openai-chat-stream-no-usage-tools": "tool_calls",
     "azure-chat-stream-no-usage": "stop",
-    # Its usage stands in `x_groq` alone, for several models at once.
-    "groq-chat-stream-x-groq-usage": "stop",
 }
 """Streams without a usage that is read, and how they finish."""

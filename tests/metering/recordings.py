@@ -1,12 +1,14 @@
 """Recorded provider replies as the bytes a gateway would see."""
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from common.llm.bounds import Bound, Unbounded, bound
 from common.llm.costs import Cost, cost_of
 from common.llm.facts import CallFacts
 from common.llm.forms import FORMS, MeteredForm, UsageTap
@@ -40,11 +42,19 @@ STREAMS = (
     "gemini-stream-tool-use-counts-change",
     "gemini-stream-web-search-grounding",
 )
-_PROVIDERS = {
-    "anthropic_messages": "anthropic",
-    "gemini_content": "google",
-    "gemini_content_stream": "google",
-}
+_MODEL_IN_PATH = re.compile(r"/models/([^:/]+):")
+_SHIM = "gemini-openai-shim"
+_LISTS = (
+    ("anthropic", "anthropic"),
+    ("azure", "azure"),
+    ("deepseek", "deepseek"),
+    ("gemini", "google"),
+    ("groq", "groq"),
+    ("mistral", "mistral"),
+    ("openrouter", "openrouter"),
+    ("", "openai"),
+)
+"""How the names of recordings begin, and the price list of whom they show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Recording:
     request: bytes
     reply: bytes
     streamed: bool
+    model_in_path: str | None = None
 
     @property
     def form_name(self) -> FormName:
@@ -62,7 +73,7 @@ class Recording:
             return "openai_embeddings"
         if self.name.startswith("openai-responses"):
             return "openai_responses"
-        if self.name.startswith("gemini"):
+        if self.name.startswith("gemini") and not self.name.startswith(_SHIM):
             return "gemini_content_stream" if self.streamed else "gemini_content"
         return "anthropic_messages" if self.name.startswith("anthropic") else "openai_chat"
 
@@ -72,7 +83,16 @@ class Recording:
 
     @property
     def facts(self) -> CallFacts:
-        return self.form.read_facts(self.request)
+        facts = self.form.read_facts(self.request)
+        return replace(facts, model=self.model_in_path) if self.model_in_path else facts
+
+    @property
+    def provider(self) -> str:
+        """Whose list applies, by the name of the recording."""
+        return next(list_ for named, list_ in _LISTS if self.name.startswith(named))
+
+    def bound(self) -> Bound | Unbounded:
+        return bound(self.facts, book=bundled_book(), provider=self.provider, at=RECEIVED_AT)
 
     def metered(self) -> Metered:
         if not self.streamed:
@@ -87,7 +107,7 @@ class Recording:
             metered,
             self.facts,
             book=bundled_book(),
-            provider=_PROVIDERS.get(self.form_name, "openai"),
+            provider=self.provider,
             at=RECEIVED_AT,
         )
 
@@ -97,7 +117,9 @@ def read_recording(folder: Path, name: str) -> Recording:
     reply = raw["response"]
     streamed = "body_text" in reply
     text = reply["body_text"] if streamed else json.dumps(reply["body"])
-    return Recording(name, json.dumps(raw["request"]["body"]).encode(), text.encode(), streamed)
+    request = json.dumps(raw["request"]["body"]).encode()
+    model = _MODEL_IN_PATH.search(raw["request"]["path"])
+    return Recording(name, request, text.encode(), streamed, model[1] if model else None)
 
 
 def metered_in(tap: UsageTap, pieces: list[bytes]) -> Metered:

@@ -267,6 +267,34 @@ def test_takes_the_last_usage_whole() -> None:
     assert metered_in(tap, chunks).units == {"input_tokens": 8, "output_tokens": 0}
 
 
+def test_a_usage_of_traffic_alone_is_none() -> None:
+    tap = FORMS["gemini_content_stream"].stream_tap(False)
+    traffic = {"trafficType": "PROVISIONED_THROUGHPUT"}
+    before = {"candidates": [{"content": {"parts": [{"text": "a"}]}}], "usageMetadata": traffic}
+    chunks = [b"data: %b\r\n\r\n" % json.dumps(before).encode()]
+
+    cut = metered_in(tap, chunks)
+
+    assert (cut.final, cut.lines, cut.usage_raw, cut.anomalies) == (False, (), None, ())
+    assert _cost(cut).reason == "unknown_tier:provisioned_throughput"
+
+
+@pytest.mark.parametrize("traffic_at", [0, 1, 2])
+def test_traffic_told_alone_leaves_the_counts_as_they_are(traffic_at: int) -> None:
+    tap = FORMS["gemini_content_stream"].stream_tap(False)
+    told: list[dict[str, Any]] = [
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+        {"candidates": [ENDED], "usageMetadata": {**USAGE, "trafficType": "ON_DEMAND"}},
+    ]
+    told.insert(traffic_at, {"usageMetadata": {"trafficType": "ON_DEMAND"}})
+    chunks = [b"data: %b\r\n\r\n" % json.dumps(chunk).encode() for chunk in told]
+
+    metered = metered_in(tap, chunks)
+
+    assert (metered.final, metered.anomalies) == (True, ())
+    assert _cost(metered).nanos == 10 * 300 + 4 * 2_500
+
+
 def test_parts_that_exceed_the_whole_are_not_believed() -> None:
     metered = _read({}, promptTokensDetails=[{"modality": "AUDIO", "tokenCount": 11}])
 

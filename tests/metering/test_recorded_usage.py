@@ -51,9 +51,7 @@ def test_costs_what_the_price_list_says(provider_replies: Path, name: str) -> No
     assert (cost.nanos, cost.source) == (EXPECTED[name].nanos, "provider")
 
 
-@pytest.mark.parametrize(
-    "name", ["openrouter-chat-cache-cost", "mistral-chat-cached", "groq-chat-reasoning"]
-)
+@pytest.mark.parametrize("name", ["openrouter-chat-stream-error", "groq-chat-stream-x-groq-usage"])
 def test_has_no_cost_for_a_model_the_provider_does_not_list(
     provider_replies: Path, name: str
 ) -> None:
@@ -62,6 +60,22 @@ def test_has_no_cost_for_a_model_the_provider_does_not_list(
     cost = recording.cost(recording.metered())
 
     assert (cost.nanos, cost.reason, cost.priced_nanos) == (None, "unknown_model", 0)
+
+
+@pytest.mark.parametrize("name", [name for name in PRICED if name.startswith("openrouter")])
+def test_costs_what_openrouter_itself_says(provider_replies: Path, name: str) -> None:
+    recording = read_recording(provider_replies, name)
+    metered = recording.metered()
+
+    assert metered.usage_raw is not None
+    assert recording.cost(metered).nanos == round(metered.usage_raw["cost"] * 10**9)
+
+
+def test_does_not_believe_a_list_of_models_that_does_not_add_up(provider_replies: Path) -> None:
+    metered = read_recording(provider_replies, "groq-chat-stream-x-groq-usage").metered()
+
+    assert [line.model for line in metered.lines] == [None]
+    assert metered.model == "groq/compound"
 
 
 @pytest.mark.parametrize("name", UNTOLD)

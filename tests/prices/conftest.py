@@ -1,5 +1,8 @@
 """The committed book beside the price list it was compiled from."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import yaml
 from genai_prices import data, types
 
 from common.llm.price_book import PriceBook, bundled_book
+from scripts.commands.price_book import OVERLAY
+from tests.prices.usages import REGISTRY
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +21,39 @@ def book() -> PriceBook:
 
 
 @pytest.fixture(scope="session")
-def providers() -> dict[str, types.Provider]:
+def listed() -> dict[str, types.Provider]:
+    """The price list as it is."""
     return {provider.id: provider for provider in data.providers}
+
+
+@pytest.fixture(scope="session")
+def providers(listed: Mapping[str, types.Provider]) -> dict[str, types.Provider]:
+    """The price list with the rates that the overlay adds: genai-prices reckons with those too."""
+    added = {
+        (entry["provider"], model): {
+            price_key(unit): Decimal(usd) for unit, usd in entry["usd"].items()
+        }
+        for entry in yaml.safe_load(OVERLAY.read_text())["rates"]
+        for model in entry["models"]
+    }
+    return {
+        name: replace(
+            provider,
+            models=[_with(model, added.get((name, model.id), {})) for model in provider.models],
+        )
+        for name, provider in listed.items()
+    }
+
+
+def price_key(unit: str) -> str:
+    return REGISTRY.units[unit].price_key
+
+
+def _with(model: types.ModelInfo, rates: Mapping[str, Decimal]) -> types.ModelInfo:
+    if not rates:
+        return model
+    assert isinstance(model.prices, types.ModelPrice)
+    return replace(model, prices=types.ModelPrice(**{**vars(model.prices), **rates}))
 
 
 @pytest.fixture(scope="session")

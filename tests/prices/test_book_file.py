@@ -41,7 +41,7 @@ def test_it_names_itself_by_its_content_and_says_what_it_was_made_from(book: Pri
     assert (
         PriceBook.load(gzip.compress(gzip.decompress(BOOK.read_bytes()), 1)).digest != book.digest
     )
-    assert set(book.sources) == {"genai-prices", "overlay"}
+    assert set(book.sources) == {"genai-prices", "limits", "overlay"}
     assert len(book.sources["genai-prices"]["sha256"]) == 64
 
 

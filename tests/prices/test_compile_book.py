@@ -9,6 +9,7 @@ import pytest
 from genai_prices import data_units, types
 
 from common.core.errors import InvalidInput
+from common.llm.capabilities import ModelCaps
 from common.llm.compile_book import compile_book
 from common.llm.price_book import PriceBook
 
@@ -206,6 +207,27 @@ FREE = types.ModelPrice()
             r"lab/one input_tokens times 1\.0+1 is not exact",
         ),
         ({"multipliers": [entry(when={"geo": "us"}, factor="0", family="tokens")]}, "factor"),
+        (
+            {
+                "multipliers": [
+                    entry(when={"geo": "us"}, factor="2", family="tokens", without=["two"])
+                ]
+            },
+            "unknown model lab/two",
+        ),
+        ({"moving": [entry(name="one", models=["two"])]}, "lab/one moves to unknown two"),
+        ({"moving": [entry(name="two", models=["one"])]}, "does not know lab/two"),
+        ({"rates": [entry(models=["one"], usd={"hours": "1"})]}, "no such unit: hours"),
+        (
+            {"rates": [entry(models=["one"], usd={"input_tokens": "1"})]},
+            "prices lab/one input_tokens: drop the rate",
+        ),
+        (
+            {"rates": [entry(models=["one"], usd={"output_audio_tokens": "1"})]},
+            "lab/one: Missing ancestor price",
+        ),
+        ({"limits": [entry(models=["two"], max_output=1)]}, "unknown model lab/two"),
+        ({"limits": [entry(models=["one"], max_output=0)]}, "max_output"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
@@ -226,3 +248,58 @@ def test_it_lays_the_overlay_over_the_list() -> None:
     assert nanos(book, geo="eu") == 2_000_000_000
     assert book.card("lab", "tWo") is book.card("lab", "one") is book.card("lab", "models/two")
     assert book.price([(book.card("lab", "gift-1"), MILLION)], AT, {}).nanos == 0
+
+
+def test_it_adds_rates_that_the_list_lacks() -> None:
+    book = compiled(
+        model(), overlay={"rates": [entry(models=["one"], usd={"input_audio_tokens": "3"})]}
+    )
+    heard = {"input_tokens": 10, "input_audio_tokens": 4}
+    # $2 a million for 6, $3 for 4.
+    assert book.price([(book.card("lab", "one"), heard)], AT, {}).nanos == 6 * 2_000 + 4 * 3_000
+
+
+def test_it_refuses_rates_for_a_model_with_variants() -> None:
+    variant = types.PriceVariant({"tier": "x"}, types.ModelPrice(input_mtok=Decimal(3)))
+    with pytest.raises(InvalidInput, match="lab/one has variants"):
+        compiled(
+            model(variants=[variant]),
+            overlay={"rates": [entry(models=["one"], usd={"input_audio_tokens": "3"})]},
+        )
+
+
+def test_it_multiplies_all_models_but_those_without_the_context() -> None:
+    factor = entry(when={"geo": "us"}, factor="1.5", family="tokens", without=["one"])
+    book = compiled(model(), model(name="two"), overlay={"multipliers": [factor]})
+    assert nanos(book, geo="us") == 2 * 10**9
+    other = book.price([(book.card("lab", "two"), MILLION)], AT, {"geo": "us"})
+    assert other.nanos == 3 * 10**9
+
+
+def test_it_takes_the_larger_of_two_limits() -> None:
+    limits = [
+        entry(models=["one"], context_window=200, max_output=50),
+        entry(models=["o*"], context_window=300, runs_tools="search"),
+        entry(models=["one"], max_output=40),
+    ]
+    card = compiled(model(), overlay={"limits": limits}).card("lab", "one")
+    assert card is not None
+    assert card.caps == ModelCaps(context_window=300, max_output=50, runs_tools="search")
+
+
+def test_it_knows_what_a_moving_name_may_be_billed_as() -> None:
+    overlay = {
+        "moving": [entry(name="New", models=["one", "two"])],
+        "prefixes": [entry(prefix="models/")],
+    }
+    newest = model(name="two", match=types.ClauseOr([types.ClauseEquals("two"), NEW]))
+    book = compiled(model(), newest, overlay=overlay)
+    found = {
+        name: {card.model for card in book.cards_for("lab", name)}
+        for name in ("new", "models/NEW", "two", "three")
+    }
+    both = {"one", "two"}
+    assert found == {"new": both, "models/NEW": both, "two": {"two"}, "three": set()}
+
+
+NEW = types.ClauseEquals("new")

@@ -64,7 +64,7 @@ def test_it_finds_the_models_that_genai_prices_finds(
             tried += 1
             if (card.key if card else None) == expected:
                 continue
-            kind = "api_prefix" if name.startswith("models/") else "alias"
+            kind = "api_prefix" if name.startswith(("models/", "google/")) else "alias"
             overlaid = expected is None and provider.id in {"google", "anthropic"}
             differences.add(kind if overlaid else f"{provider.id} {name}: {card}, not {expected}")
     assert tried > 20_000

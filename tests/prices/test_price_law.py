@@ -118,3 +118,18 @@ def test_it_lists_the_prices_of_the_list(
                 assert [(tier.above, type(base)(tier.usd)) for tier in rate.tiers] == [
                     (tier.start, tier.price) for tier in tiers
                 ]
+
+
+def test_it_prices_no_unit_beyond_the_list_but_the_known_ones(
+    book: PriceBook,
+    listed: Mapping[str, types.Provider],
+    known_differences: Mapping[str, Mapping[str, str]],
+) -> None:
+    added = {
+        card.key
+        for provider in listed.values()
+        for card, model in zip(book.iter_cards(provider.id), provider.models, strict=True)
+        if {rate.unit for rate in card.rates(ORDINARY_MOMENT, {})}
+        != usage_keys(model.get_prices(ORDINARY_MOMENT))
+    }
+    assert added == set(known_differences["rates"])

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
+from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.protocols import anthropic_bounds
 from common.llm.sse import EventSplitter, event_data
 
 _DELTA_FRAME_BYTES = len(
@@ -32,6 +33,7 @@ def read_facts(body: bytes) -> CallFacts:
         stream=parsed.get("stream") is True,
         output_cap=read_cap(parsed.get("max_tokens")),
         size_bytes=len(body),
+        bound=anthropic_bounds.read_message(parsed),
     )
 
 
@@ -107,7 +109,7 @@ class StreamTap:
             self._restated |= self._take(data.get("usage"))
             delta = data.get("delta")
             if isinstance(delta, dict) and delta.get("stop_reason"):
-                self._finish_reason = str(delta["stop_reason"])[:40]
+                self._finish_reason = ending(delta["stop_reason"])
                 self._final = "output_tokens" in self._restated
         elif kind == "message_stop":
             self.done = True
@@ -147,7 +149,7 @@ def _metered(
         model=model,
         price_context=context,
         service_tier=tier if isinstance(tier, str) else None,
-        finish_reason=str(finish_reason)[:40] if finish_reason else None,
+        finish_reason=ending(finish_reason),
         failed=failed,
         usage_raw=numbers_only(usage) if usage is not None else None,
         anomalies=tuple(anomalies),

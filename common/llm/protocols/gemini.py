@@ -7,6 +7,7 @@ pricing, "Grounding with Google Search".
   `candidatesTokenCount` excludes `thoughtsTokenCount`: both are output, and a reply of thoughts
   alone has no candidates' count.
 - Every chunk of a stream carries a whole usage, and counts may fall: the last one is taken whole.
+  On Vertex AI chunks before the end tell the kind of traffic alone, which is no usage.
 - Details by modality need not add up to the counts: they only say which part is no text.
 - Searches are billed beside the tokens: since Gemini 3 by the query, before it by the prompt.
 
@@ -21,7 +22,8 @@ import orjson
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.json_pieces import ArraySplitter
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
+from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.protocols import gemini_bounds
 from common.llm.sse import EventSplitter, event_data
 
 CHUNK_LIMIT_BYTES = 4 * 1024 * 1024
@@ -33,6 +35,7 @@ _PARTS = {"AUDIO": "audio", "IMAGE": "image", "DOCUMENT": "image", "VIDEO": "vid
 _BILLED_BY_PROMPT = re.compile(r"gemini-[12]\b")
 _ON_DEMAND = "on_demand_"
 _UNSPECIFIED = "unspecified"
+_TRAFFIC_ALONE = {"trafficType"}
 _AMBIGUOUS = object()
 
 
@@ -45,18 +48,25 @@ def read_facts(body: bytes) -> CallFacts:
     config = config if isinstance(config, dict) else {}
     candidates = _either(config, "candidateCount", "candidate_count")
     count = 1 if candidates is None else read_cap(candidates)
-    cap = read_cap(_either(config, "maxOutputTokens", "max_output_tokens"))
+    # Zero is how an absent number is spelt.
+    cap = read_cap(_either(config, "maxOutputTokens", "max_output_tokens")) or None
     return CallFacts(
         readable=True,
         output_cap=cap if count else None,
         candidates=count or 1,
         size_bytes=len(body),
+        bound=gemini_bounds.read_content(parsed, config),
     )
 
 
 def read_embedding_facts(body: bytes) -> CallFacts:
-    readable = parse_request(body) is not None
-    return CallFacts(readable=readable, output_cap=0, size_bytes=len(body))
+    parsed = parse_request(body)
+    return CallFacts(
+        readable=parsed is not None,
+        output_cap=0,
+        size_bytes=len(body),
+        bound=gemini_bounds.read_embeddings(parsed) if parsed is not None else None,
+    )
 
 
 def read_reply(body: bytes) -> Metered:
@@ -65,7 +75,7 @@ def read_reply(body: bytes) -> Metered:
     if parsed is None:
         return unreadable(body)
     reading = _Reading()
-    reading.take(parsed)
+    reading.take(parsed, len(body))
     # Whatever a whole reply leaves out will not come later.
     return reading.metered(final=reading.usage is not None, output_bytes=len(body))
 
@@ -136,7 +146,7 @@ class StreamTap:
         if chunk is None:
             self._unread_bytes += len(data)
         else:
-            self._reading.take(chunk)
+            self._reading.take(chunk, len(data))
             self.done = self._reading.ended
 
 
@@ -148,6 +158,7 @@ class _Reading:
         self.anomalies: list[str] = []
         self.visible_bytes = 0
         self._model: str | None = None
+        self._tier: str | None = None
         self._finish_reason: str | None = None
         self._failed = False
         self._blocked = False
@@ -161,32 +172,34 @@ class _Reading:
         """Every candidate seen has ended: the API has no other end of a stream."""
         return self._blocked or (bool(self._finished) and self._finished == self._begun)
 
-    def take(self, chunk: Mapping[str, Any]) -> None:
+    def take(self, chunk: Mapping[str, Any], chunk_bytes: int) -> None:
         if isinstance(usage := chunk.get("usageMetadata"), dict):
-            self.usage = usage
+            self._tier = _tier(usage) or self._tier
+            if usage.keys() != _TRAFFIC_ALONE:
+                self.usage = usage
         self._model = read_model(chunk.get("modelVersion")) or self._model
         feedback = chunk.get("promptFeedback")
         if isinstance(feedback, dict) and (reason := feedback.get("blockReason")):
             self._blocked = True
-            self._finish_reason = self._finish_reason or str(reason)[:40]
+            self._finish_reason = self._finish_reason or ending(reason)
         if "error" in chunk:
             self._failed = True
         candidates = chunk.get("candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
             if isinstance(candidate, dict):
-                self._take_candidate(candidate)
+                self._take_candidate(candidate, chunk_bytes)
 
-    def _take_candidate(self, candidate: Mapping[str, Any]) -> None:
+    def _take_candidate(self, candidate: Mapping[str, Any], chunk_bytes: int) -> None:
         index = candidate.get("index")
         index = index if type(index) is int else 0
         self._begun.add(index)
         if reason := candidate.get("finishReason"):
             self._finished.add(index)
-            self._finish_reason = self._finish_reason or str(reason)[:40]
+            self._finish_reason = self._finish_reason or ending(reason)
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         for part in parts if isinstance(parts, list) else ():
-            self.visible_bytes += _visible_bytes(part)
+            self.visible_bytes += _visible_bytes(part, chunk_bytes)
         grounding = candidate.get("groundingMetadata")
         if isinstance(grounding, dict):
             self._take_grounding(index, grounding)
@@ -202,11 +215,10 @@ class _Reading:
 
     def metered(self, *, final: bool, output_bytes: int) -> Metered:
         model = self._model.removeprefix("models/") if self._model is not None else None
-        usage = self.usage or {}
-        units = _units(usage, Counts(self.anomalies)) if self.usage is not None else None
+        units = _units(self.usage, Counts(self.anomalies)) if self.usage is not None else None
         if units is not None:
             units.update(self._fees(model or ""))
-        tier = _tier(usage)
+        tier = self._tier
         return Metered(
             lines=() if units is None else (UsageLine(units),),
             final=final and units is not None,
@@ -215,7 +227,7 @@ class _Reading:
             service_tier=tier,
             finish_reason=self._finish_reason,
             failed=self._failed,
-            usage_raw=numbers_only(usage) if self.usage is not None else None,
+            usage_raw=numbers_only(self.usage) if self.usage is not None else None,
             anomalies=tuple(self.anomalies),
             output_bytes=output_bytes,
         )
@@ -299,9 +311,14 @@ def _tier(usage: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _visible_bytes(part: object) -> int:
+def _visible_bytes(part: object, chunk_bytes: int) -> int:
     text = part.get("text") if isinstance(part, dict) else None
-    return len(text.encode()) if isinstance(text, str) else len(orjson.dumps(part))
+    if isinstance(text, str):
+        return len(text.encode())
+    try:
+        return len(orjson.dumps(part))
+    except orjson.JSONEncodeError:  # It reads what is nested deeper than it writes.
+        return chunk_bytes
 
 
 def _either(members: Mapping[str, Any], name: str, other: str) -> object:

@@ -2,8 +2,7 @@
 
 Sources: OpenAI API reference, "Chat" (create, streaming) and "Errors".
 
-- `prompt_tokens` includes cached, written, audio and image tokens; `completion_tokens` includes
-  reasoning, audio and rejected prediction tokens.
+- What `usage` means stands in `openai_usage.py`.
 - A stream tells its usage only when asked by `stream_options.include_usage`. Where the client did
   not ask, the gateway asks and takes the answer out again: then, and only then, a stream is re-cut
   at its events. Compatible providers put usage into a chunk that has choices: such a chunk is never
@@ -25,35 +24,36 @@ from common.llm.facts import (
     read_model,
 )
 from common.llm.json_spans import with_member
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
+from common.llm.metered import Metered, ending, numbers_only, unreadable
+from common.llm.protocols import openai_bounds
+from common.llm.protocols.openai_usage import usage_lines, usage_of
 from common.llm.sse import EventSplitter, event_data
 
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
 _SAMPLED_CHUNKS = 4
-_UNIT_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("cache_read_tokens", ("prompt_tokens_details", "cached_tokens")),
-    ("cache_write_tokens", ("prompt_tokens_details", "cache_write_tokens")),
-    ("input_audio_tokens", ("prompt_tokens_details", "audio_tokens")),
-    ("input_image_tokens", ("prompt_tokens_details", "image_tokens")),
-    ("output_reasoning_tokens", ("completion_tokens_details", "reasoning_tokens")),
-    ("output_audio_tokens", ("completion_tokens_details", "audio_tokens")),
-)
 
 
 def read_facts(body: bytes) -> CallFacts:
     parsed = parse_request(body)
     if parsed is None:
         return CallFacts(readable=False, size_bytes=len(body))
-    cap = read_cap(parsed.get("max_completion_tokens"))
     return CallFacts(
         readable=True,
         model=read_model(parsed.get("model")),
         stream=parsed.get("stream") is True,
         stream_options=parsed.get("stream_options"),
-        output_cap=cap if cap is not None else read_cap(parsed.get("max_tokens")),
+        output_cap=_cap(parsed),
         candidates=max(1, read_cap(parsed.get("n")) or 1),
         size_bytes=len(body),
+        bound=openai_bounds.read_chat(parsed),
     )
+
+
+def _cap(parsed: Mapping[str, Any]) -> int | None:
+    """The larger of both caps. Nobody generates nothing: some providers read 0 as no cap."""
+    asked = [parsed.get(name) for name in ("max_completion_tokens", "max_tokens")]
+    caps = [read_cap(cap) for cap in asked if cap is not None]
+    return max((cap or 0 for cap in caps), default=0) or None if all(caps) else None
 
 
 def ask_for_usage(body: bytes, facts: CallFacts) -> bytes | None:
@@ -149,7 +149,7 @@ class StreamTap:
         if isinstance(choices := chunk.get("choices"), list) and choices:
             self._first_chunk = self._first_chunk or chunk
             self._output.sample(event, choices)
-        if isinstance(chunk.get("usage"), dict):
+        if usage_of(chunk) is not None:
             self._usage_chunk = chunk
         if isinstance(chunk.get("error"), dict):
             self._failed = True
@@ -186,7 +186,9 @@ class _OutputCount:
     def sample(self, event: bytes, choices: list[Any]) -> None:
         if not self.is_sampled:
             said = sum(
-                _text_bytes(choice.get("delta")) for choice in choices if isinstance(choice, dict)
+                _text_bytes(choice.get("delta", choice.get("text")))
+                for choice in choices
+                if isinstance(choice, dict)
             )
             self._frames.append(max(0, _spoken_part(event) - said))
 
@@ -197,20 +199,26 @@ def _spoken_part(event: bytes) -> int:
 
 
 def _text_bytes(value: object) -> int:
-    """Bytes of all texts in a decoded value, as JSON writes them."""
-    if isinstance(value, str):
-        return len(orjson.dumps(value)) - 2
-    if isinstance(value, dict):
-        return sum(map(_text_bytes, value.values()))
-    return sum(map(_text_bytes, value)) if isinstance(value, list) else 0
+    """Bytes of all texts in a decoded value, as JSON writes them, however deep they stand."""
+    total = 0
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            total += len(orjson.dumps(each)) - 2
+        elif isinstance(each, dict):
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+    return total
 
 
 def _finish_reason(reply: Mapping[str, Any]) -> str | None:
     choices = reply.get("choices")
     if not isinstance(choices, list):
         return None
-    reasons = [c.get("finish_reason") for c in choices if isinstance(c, dict)]
-    return next((str(reason)[:40] for reason in reasons if reason), None)
+    reasons = (ending(c.get("finish_reason")) for c in choices if isinstance(c, dict))
+    return next(filter(None, reasons), None)
 
 
 def _metered(
@@ -223,40 +231,19 @@ def _metered(
     failed: bool = False,
 ) -> Metered:
     anomalies = anomalies if anomalies is not None else []
-    usage = reply.get("usage")
-    units = _units(usage, anomalies) if isinstance(usage, dict) else None
+    usage = usage_of(reply)
+    lines = usage_lines(reply, anomalies) if usage is not None else None
     tier = reply.get("service_tier") or named_in.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     return Metered(
-        lines=(UsageLine(units),) if units is not None else (),
-        final=units is not None,
+        lines=lines or (),
+        final=lines is not None,
         model=read_model(reply.get("model")) or read_model(named_in.get("model")),
         price_context={"service_tier": tier} if tier else {},
         service_tier=tier,
         finish_reason=finish_reason,
         failed=failed,
-        usage_raw=numbers_only(usage) if isinstance(usage, dict) else None,
+        usage_raw=numbers_only(usage) if usage is not None else None,
         anomalies=tuple(anomalies),
         output_bytes=output_bytes,
     )
-
-
-def _units(usage: Mapping[str, Any], anomalies: list[str]) -> dict[str, int] | None:
-    """The counters by unit, or None where the two that everything rests on cannot be read."""
-    counts = Counts(anomalies)
-    prompt = counts.read(usage, "prompt_tokens")
-    completion = counts.read(usage, "completion_tokens")
-    if prompt is None or completion is None:
-        anomalies.append("usage lacks prompt_tokens or completion_tokens")
-        return None
-    units = {"input_tokens": prompt, "output_tokens": completion}
-    for unit, path in _UNIT_PATHS:
-        count = counts.read(usage, *path)
-        if not count:
-            continue
-        whole = units["input_tokens" if path[0].startswith("prompt") else "output_tokens"]
-        if count > whole:
-            anomalies.append(f"{'.'.join(path)} {count} is more than the whole {whole}")
-            continue
-        units[unit] = count
-    return units

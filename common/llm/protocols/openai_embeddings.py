@@ -10,6 +10,7 @@ from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_model
 from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
+from common.llm.protocols import openai_bounds
 
 _NO_OUTPUT = 0
 
@@ -23,6 +24,7 @@ def read_facts(body: bytes) -> CallFacts:
         model=read_model(parsed.get("model")),
         output_cap=_NO_OUTPUT,
         size_bytes=len(body),
+        bound=openai_bounds.read_embeddings(parsed),
     )
 
 

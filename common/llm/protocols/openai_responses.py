@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
-from common.llm.metered import Counts, Metered, UsageLine, numbers_only, unreadable
+from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.protocols import openai_responses_bounds
 from common.llm.sse import EventSplitter, event_data
 
 EVENT_LIMIT_BYTES = 2 * 1024 * 1024
@@ -48,9 +49,10 @@ def read_facts(body: bytes) -> CallFacts:
         readable=True,
         model=read_model(parsed.get("model")),
         stream=parsed.get("stream") is True,
-        output_cap=read_cap(parsed.get("max_output_tokens")),
+        output_cap=read_cap(parsed.get("max_output_tokens")) or None,
         size_bytes=len(body),
         asynchronous=parsed.get("background") is True,
+        bound=openai_responses_bounds.read_response(parsed),
     )
 
 
@@ -144,16 +146,14 @@ class _ToolUse:
 
     def __init__(self, response: Mapping[str, Any]) -> None:
         tools = _objects(response.get("tools"))
-        previews = any(str(tool.get("type")).startswith(_PREVIEW) for tool in tools)
+        previews = any(_text(tool.get("type")).startswith(_PREVIEW) for tool in tools)
         self._search_unit = "web_search_previews" if previews else "web_searches"
         self._counts: dict[str, int] = {}
         self._containers: set[str] = set()
         for item in _objects(response.get("output")):
             self.add(item)
-        told = response.get("tool_usage")
-        searched = told.get("web_search") if isinstance(told, dict) else None
-        requests = searched.get("num_requests") if isinstance(searched, dict) else None
-        if (billed := read_cap(requests)) is not None:
+        billed = Counts([]).read(response, "tool_usage", "web_search", "num_requests")
+        if billed is not None:
             # The provider's own count of those it bills, which it does not always tell.
             self._counts[self._search_unit] = billed
 
@@ -169,11 +169,11 @@ class _ToolUse:
         elif kind == "image_generation_call":
             self._count("image_generations")
         elif kind == "code_interpreter_call":
-            self._containers.add(str(item.get("container_id")))
+            self._containers.add(_text(item.get("container_id")))
         elif kind == "shell_call":
             environment = item.get("environment")
             if isinstance(environment, dict) and environment.get("container_id"):
-                self._containers.add(str(environment["container_id"]))
+                self._containers.add(_text(environment["container_id"]))
 
     @property
     def units(self) -> dict[str, int]:
@@ -187,6 +187,10 @@ class _ToolUse:
 
 def _objects(value: object) -> Iterable[Mapping[str, Any]]:
     return (each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _is_error(data: Mapping[str, Any] | None) -> bool:
@@ -228,7 +232,7 @@ def _finish_reason(response: Mapping[str, Any]) -> str | None:
     reason = details.get("reason") if isinstance(details, dict) else None
     status = response.get("status")
     over = isinstance(status, str) and status not in _PENDING
-    return str(reason)[:40] if reason else str(status)[:40] if over else None
+    return ending(reason) or (ending(status) if over else None)
 
 
 def _units(usage: Mapping[str, Any], anomalies: list[str]) -> dict[str, int] | None:

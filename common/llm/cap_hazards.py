@@ -1,0 +1,232 @@
+"""What makes a lower output cap dangerous: an answer that is worth nothing when it is cut.
+
+Sources: OpenAI API reference, "Chat" and "Responses"; guide "Reasoning" (reasoning counts into the
+cap); Anthropic documentation, "Extended thinking", "Structured outputs", "Tool use"; Gemini API
+reference, "Generating content"; guide "Gemini thinking" (thoughts count into the cap).
+
+- JSON that is cut cannot be read, and neither can a call of a tool that the model must make.
+- Thoughts count into the cap: one that they use up leaves an empty answer, billed all the same. A
+  model that is not known here is taken to think.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from common.llm.edits import Reason
+from common.llm.facts import read_cap
+from common.llm.paths import FormName
+
+THINKING_CAP = 2048
+"""Below this a model that thinks is likely to answer nothing."""
+
+CLAUDE_THINKING_FLOOR = 1024
+"""The least that Anthropic takes as a budget for thinking; the cap must be above."""
+
+_WITHOUT_THOUGHTS = re.compile(
+    r"gpt-3\.5|gpt-4|chatgpt-4|ft:gpt-(3\.5|4)|davinci|babbage"
+    r"|gpt-[5-9][0-9.]*-chat|claude|gemini-(1|2\.0)(?!.*thinking)"
+)
+"""Models that do not think unless a request asks for it."""
+
+_TAKES_NO_THOUGHTS = re.compile(r"gemini-[12]\b")
+"""Models that a budget of 0 keeps from thinking. Later ones think on."""
+
+_MEDIA_MODEL = re.compile(r"audio|image|tts|omni-|veo|imagen")
+_FORMED_BY = (
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "structured_outputs",
+    "format",
+)
+"""Members of compatible servers that give the answer a form."""
+
+_PLAIN_FORMATS = (None, "text")
+_FREE_CHOICES = (None, "auto", "none")
+_FREE_MODES = frozenset({"", "AUTO", "NONE", "VALIDATED", "MODE_UNSPECIFIED"})
+
+
+def hazard_in(
+    form: FormName, parsed: Mapping[str, Any], config: Mapping[str, Any], model: str
+) -> Reason | None:
+    """Why an answer to this request must not be cut.
+
+    Args:
+        form: how the request is written.
+        parsed: the request.
+        config: Gemini's generation configuration, empty for others.
+        model: the name it is sent to.
+    """
+    if form == "openai_chat":
+        return _in_chat(parsed, model)
+    if form == "openai_responses":
+        text = parsed.get("text")
+        plain = text is None or (isinstance(text, dict) and _is_plain(text.get("format")))
+        return _first(structured=not plain, forced=not _is_free(parsed.get("tool_choice")))
+    if form == "anthropic_messages":
+        return _in_message(parsed)
+    return _in_content(parsed, config, model) if form.startswith("gemini") else None
+
+
+def least_cap(
+    form: FormName, parsed: Mapping[str, Any], config: Mapping[str, Any], model: str
+) -> tuple[int, int] | None:
+    """The least cap that leaves an answer, and the tokens of it that thinking may use up.
+
+    The arguments are those of `hazard_in`. None where it cannot be read.
+    """
+    if form == "openai_completions":
+        return 1, 0
+    if form == "anthropic_messages":
+        return _of_claude(parsed.get("thinking"))
+    if form == "openai_responses":
+        reasoning = parsed.get("reasoning")
+        effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+        return (1, 0) if effort == "none" or not _thinks(model) else (THINKING_CAP, 0)
+    return _of_chat(parsed, model) if form == "openai_chat" else _of_gemini(config, model)
+
+
+def is_spelt_twice(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether Gemini's request has a member in both spellings: who knows which one is taken."""
+    tools = _either(parsed, "toolConfig", "tool_config")
+    thinking = _either(config, "thinkingConfig", "thinking_config")
+    read = (parsed, config, tools, thinking)
+    return any(
+        len({name.replace("_", "").lower() for name in each}) < len(each)
+        for each in read
+        if isinstance(each, dict)
+    )
+
+
+def _first(*, structured: bool, forced: bool, media: bool = False) -> Reason | None:
+    if structured:
+        return "structured_output"
+    if forced:
+        return "forced_tool"
+    return "media_output" if media else None
+
+
+def _in_chat(parsed: Mapping[str, Any], model: str) -> Reason | None:
+    structured = not _is_plain(parsed.get("response_format")) or any(
+        parsed.get(name) for name in _FORMED_BY
+    )
+    forced = not _is_free(parsed.get("tool_choice")) or not _is_free(parsed.get("function_call"))
+    media = parsed.get("modalities") not in (None, ["text"]) or _makes_media(model)
+    return _first(structured=structured, forced=forced, media=media)
+
+
+def _in_message(parsed: Mapping[str, Any]) -> Reason | None:
+    config = parsed.get("output_config")
+    asked = config.get("format") if isinstance(config, dict) else config
+    choice = parsed.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    return _first(
+        structured=asked is not None or parsed.get("output_format") is not None,
+        forced=kind not in _FREE_CHOICES,
+    )
+
+
+def _in_content(parsed: Mapping[str, Any], config: Mapping[str, Any], model: str) -> Reason | None:
+    kind = _either(config, "responseMimeType", "response_mime_type")
+    schemas = (
+        ("responseSchema", "response_schema"),
+        ("responseJsonSchema", "response_json_schema"),
+        ("responseFormat", "response_format"),
+    )
+    structured = kind not in (None, "", "text/plain") or any(
+        _either(config, *names) is not None for names in schemas
+    )
+    modalities = _either(config, "responseModalities", "response_modalities")
+    media = modalities not in (None, [], ["TEXT"], ["text"]) or _makes_media(model)
+    return _first(structured=structured, forced=_calls_functions(parsed), media=media)
+
+
+def _calls_functions(parsed: Mapping[str, Any]) -> bool:
+    tools = _either(parsed, "toolConfig", "tool_config")
+    if tools is None:
+        return False
+    if not isinstance(tools, dict):
+        return True
+    calling = _either(tools, "functionCallingConfig", "function_calling_config")
+    if calling is None:
+        return False
+    mode = calling.get("mode") if isinstance(calling, dict) else calling
+    return mode is not None and (not isinstance(mode, str) or mode.upper() not in _FREE_MODES)
+
+
+def _is_plain(asked: object) -> bool:
+    """Whether OpenAI's format of an answer leaves it plain text."""
+    kind = asked.get("type") if isinstance(asked, dict) else asked
+    return kind in _PLAIN_FORMATS
+
+
+def _is_free(choice: object) -> bool:
+    """Whether OpenAI's choice of a tool lets the model call none."""
+    if isinstance(choice, dict):
+        listed = choice.get("allowed_tools", choice)
+        mode = listed.get("mode") if isinstance(listed, dict) else None
+        return choice.get("type") == "allowed_tools" and mode == "auto"
+    return choice in _FREE_CHOICES
+
+
+def _makes_media(model: str) -> bool:
+    return _MEDIA_MODEL.search(_bare(model)) is not None
+
+
+def _of_claude(thinking: object) -> tuple[int, int] | None:
+    if thinking is None:
+        return 1, 0
+    if not isinstance(thinking, dict):
+        return None
+    if thinking.get("type") == "disabled":
+        return 1, 0
+    budget = thinking.get("budget_tokens")
+    if budget is None:
+        return CLAUDE_THINKING_FLOOR + 1, 0
+    tokens = read_cap(budget)
+    return None if tokens is None else (max(tokens, CLAUDE_THINKING_FLOOR) + 1, tokens)
+
+
+def _of_chat(parsed: Mapping[str, Any], model: str) -> tuple[int, int] | None:
+    asked = parsed.get("thinking")
+    own = parsed.get("reasoning")
+    if asked is not None:
+        found = _of_claude(asked)
+        least = THINKING_CAP if _thinks(model) else 1
+        return None if found is None else (max(least, found[0]), found[1])
+    if own is not None:
+        budget = read_cap(own.get("max_tokens")) if isinstance(own, dict) else None
+        return max(THINKING_CAP, (budget or 0) + 1), budget or 0
+    off = parsed.get("reasoning_effort") == "none" or not _thinks(model)
+    return (1, 0) if off else (THINKING_CAP, 0)
+
+
+def _of_gemini(config: Mapping[str, Any], model: str) -> tuple[int, int] | None:
+    asked = _either(config, "thinkingConfig", "thinking_config")
+    thinking = {} if asked is None else asked
+    if not isinstance(thinking, dict):
+        return None
+    budget = _either(thinking, "thinkingBudget", "thinking_budget")
+    if budget is None:
+        return (THINKING_CAP, 0) if _thinks(model) else (1, 0)
+    if type(budget) is not int:
+        return None
+    if budget == 0 and _TAKES_NO_THOUGHTS.match(_bare(model)):
+        return 1, 0
+    return max(THINKING_CAP, budget + 1), max(0, budget)
+
+
+def _thinks(model: str) -> bool:
+    return _WITHOUT_THOUGHTS.match(_bare(model)) is None
+
+
+def _bare(model: str) -> str:
+    return model.rpartition("/")[2].lower()
+
+
+def _either(members: Mapping[str, Any], camel: str, snake: str) -> object:
+    """A member in either spelling; where both are there, the one that says something."""
+    found = members.get(camel)
+    return found if found is not None else members.get(snake)
