@@ -4,11 +4,15 @@ The one place that chooses the transport. httpx's own pool rescans all connectio
 (0.7 ms of CPU, encode/httpx#3215); aiohttp's does not.
 """
 
+import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 import aiohttp
 import httpx
+from aiohttp.abc import ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
 from common.gateway.upstream import (
@@ -23,11 +27,16 @@ KEEP_ALIVE_S = 60.0
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
 
 
-def aiohttp_transport(proxy: str | None) -> httpx.AsyncBaseTransport:
-    """The transport in use. Made inside a running event loop, once per process and proxy."""
+def aiohttp_transport(
+    proxy: str | None = None, *, allow_private: bool = False
+) -> httpx.AsyncBaseTransport:
+    """The transport in use. Made inside a running event loop, once per process, proxy and reach."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=ssl.create_default_context()
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE_S,
+            ssl=ssl.create_default_context(),
+            resolver=None if allow_private or proxy else PublicResolver(),
         ),
         # A provider's cookie belongs to one caller and must never travel with another's call.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -40,22 +49,47 @@ def aiohttp_transport(proxy: str | None) -> httpx.AsyncBaseTransport:
     return AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
+class PublicResolver(aiohttp.ThreadedResolver):
+    """Resolves names as the system does, and leaves out addresses inside the own network.
+
+    Judged here and not when an upstream is saved: a public name may lead inside tomorrow.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        public = [each for each in found if ipaddress.ip_address(each["host"]).is_global]
+        if not public:
+            raise PrivateAddress(f"{host} leads inside the own network")
+        return public
+
+
+@lru_cache(1_000)
+def _is_private_literal(host: str) -> bool:
+    """Addresses that stand in a URL themselves are never resolved."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
+class PrivateAddress(OSError):
+    """A name leads to an address that calls must not reach."""
+
+
 class HttpUpstream:
     """`Upstream` over httpx transports, made on first use.
 
-    `https_proxy` is the proxy that providers are reached through; a simulated one on this machine
-    (plain http) is reached directly.
+    `https_proxy` is the proxy that providers are reached through; what is addressed by http, which
+    only private upstreams may be, is reached directly.
     """
 
     def __init__(self, https_proxy: str | None = None) -> None:
         self._https_proxy = https_proxy
-        self._transports: dict[bool, httpx.AsyncBaseTransport] = {}
+        self._transports: dict[tuple[bool, bool], httpx.AsyncBaseTransport] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        by_https = request.url.startswith("https:")
-        if by_https not in self._transports:
-            proxy = self._https_proxy if by_https else None
-            self._transports[by_https] = aiohttp_transport(proxy)
         outgoing = httpx.Request(
             request.method,
             request.url,
@@ -63,11 +97,23 @@ class HttpUpstream:
             content=request.body or None,
             extensions={"timeout": _TIMEOUTS},
         )
+        if not request.allow_private and _is_private_literal(outgoing.url.host):
+            raise UpstreamUnreachable(PrivateAddress.__name__)
+        transport = self._transport(request)
         try:
-            response = await self._transports[by_https].handle_async_request(outgoing)
+            response = await transport.handle_async_request(outgoing)
         except httpx.TransportError as error:
             raise _told_apart(error) from None
         return HttpReply(response)
+
+    def _transport(self, request: UpstreamRequest) -> httpx.AsyncBaseTransport:
+        kind = request.url.startswith("https:"), request.allow_private
+        if kind not in self._transports:
+            by_https, allow_private = kind
+            self._transports[kind] = aiohttp_transport(
+                self._https_proxy if by_https else None, allow_private=allow_private
+            )
+        return self._transports[kind]
 
     async def aclose(self) -> None:
         for transport in self._transports.values():

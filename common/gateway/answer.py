@@ -30,6 +30,18 @@ class Answer:
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def whole(self, status: int, body: bytes, request_id: str) -> None:
+        """A JSON answer of the gateway's own."""
+        await self.start(
+            status,
+            [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-gateway-request-id", request_id.encode()),
+            ],
+        )
+        await self.body(body)
+
     async def refuse(self, refusal: Refusal, protocol: WireProtocol, request_id: str) -> bool:
         """Answer with an error of the gateway's own, in the form of the caller's API.
 
@@ -49,6 +61,13 @@ class Answer:
                 headers.append((b"x-should-retry", b"false"))
             if refusal.allow:
                 headers.append((b"allow", ", ".join(refusal.allow).encode()))
+            if refusal.budget is not None:
+                headers.append((b"x-gateway-budget", refusal.budget.encode()))
+            if refusal.resets_in_s is not None:
+                seconds = str(refusal.resets_in_s).encode()
+                headers.append((b"x-gateway-budget-resets-in-s", seconds))
+            if refusal.limit is not None:
+                headers.append((b"x-gateway-limit", refusal.limit.encode()))
             if refusal.retry_after_s is not None:
                 headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
             await self.start(refusal.status, headers)

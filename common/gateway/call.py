@@ -11,8 +11,10 @@ from datetime import datetime
 
 import orjson
 
-from common.core.events import Outcome, UsageEvent
+from common.core.events import Attempt, Event, Outcome, UsageEvent
 from common.gateway.attribution import Attribution
+from common.gateway.destinations import VENDORS, Destination
+from common.gateway.spend import Spend
 from common.llm.costs import FREE, Cost, cost_of
 from common.llm.facts import CallFacts
 from common.llm.forms import FORMS, MeteredForm
@@ -42,13 +44,22 @@ class Call:
     book: PriceBook
     facts: CallFacts = field(default_factory=lambda: CallFacts(readable=False))
     attribution: Attribution | None = None
+    destination: Destination | None = None
+    model_asked: str | None = None
+    credential: str | None = None
     provider_key_hash: str | None = None
     upstream_host: str | None = None
     simulated: bool = False
     traceparent: str | None = None
     client_retry: int = 0
+    tells_cost: bool = False
+    """The client wants a stream's cost at its end."""
     warnings: tuple[str, ...] = ()
 
+    attempts: list[Attempt] = field(default_factory=list)
+    findings: list[Event] = field(default_factory=list)
+    spend: Spend | None = None
+    fit: str | None = None
     sent_s: float | None = None
     first_chunk_s: float | None = None
     upstream_status: int | None = None
@@ -63,7 +74,8 @@ class Call:
     _cost: Cost | None = None
 
     def note_request_headers(self, headers: Mapping[str, str]) -> None:
-        """Keep what tells calls apart and links traces."""
+        """Keep what tells calls apart, links traces and asks the gateway for something."""
+        self.tells_cost = headers.get("x-gateway-cost-event", "").lower() == "true"
         retry = headers.get("x-stainless-retry-count", "")
         self.client_retry = int(retry) if retry.isdecimal() and len(retry) <= 3 else 0
         traceparent = headers.get("traceparent", "")
@@ -74,6 +86,12 @@ class Call:
         """How the call is read; None for what is free or not forwarded."""
         name = self.endpoint.form if isinstance(self.endpoint, Endpoint) else None
         return FORMS[name] if name is not None else None
+
+    @property
+    def provider(self) -> str | None:
+        """Whose price list applies: the destination's, or for a refused call its vendor's."""
+        destination = self.destination or VENDORS.get(self.endpoint.upstream)
+        return destination.provider if destination is not None else None
 
     @property
     def cost(self) -> Cost:
@@ -92,7 +110,7 @@ class Call:
             self.metered or Metered(output_bytes=self.response_bytes),
             self.facts,
             book=self.book,
-            provider=self.protocol.provider,
+            provider=self.provider or "",
             at=self.started_at,
         )
 
@@ -117,6 +135,7 @@ class Call:
         metered = self.metered or Metered()
         who = self.attribution
         key = who.key if who is not None else None
+        spend = self.spend
         return UsageEvent(
             id=self.id,
             event_time=now,
@@ -132,15 +151,23 @@ class Call:
             protocol=self.protocol.name,
             endpoint=self.endpoint.name if isinstance(self.endpoint, Endpoint) else "unsupported",
             upstream=self.upstream_host,
-            provider=self.protocol.provider,
+            provider=self.provider,
+            credential=self.credential,
             provider_key_hash=self.provider_key_hash,
-            model_asked=_name(self.facts.model),
+            model_asked=_name(self.model_asked or self.facts.model),
+            model_sent=_name(self.facts.model) if self.attempts else None,
             model_billed=_name(metered.model),
             units=dict(cost.units),
             cost_nanos=cost.nanos,
             cost_reason=cost.reason,
             priced_nanos=cost.priced_nanos,
             cost_source=cost.source,
+            hold_nanos=spend.nanos if spend else 0,
+            bound_kind=spend.bound.bound_kind if spend and spend.held else None,
+            settlements=spend.settled if spend else (),
+            unproven_nanos=spend.unproven if spend else 0,
+            policy_epoch=spend.to.epoch if spend else 0,
+            fit=self.fit,
             book=self.book.digest if cost.card else None,
             card=cost.card,
             service_tier=_name(metered.service_tier),
@@ -156,6 +183,7 @@ class Call:
             outcome=outcome,
             error_code=error_code,
             client_gone=self.client_gone,
+            attempts=tuple(self.attempts),
             client_retry=self.client_retry,
             simulated=self.simulated,
             usage_anomalies=tuple(text[:200] for text in metered.anomalies[:10]),

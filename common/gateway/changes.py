@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from common.core.errors import PublishFailed
-from common.core.events import KeyEvent
+from common.core.events import Event
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock, Create, Documents, Ref, Value, Write
 from common.core.transactions import Entropy, Read, transact
@@ -54,7 +54,7 @@ class Change(Generic[T]):
     before: Mapping[str, Value] | None
     after: Mapping[str, Value] | None
     writes: tuple[Write, ...]
-    events: tuple[KeyEvent, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 class Plan(Protocol[T]):
@@ -120,7 +120,7 @@ def _entry(
     )
 
 
-async def _publish(bus: Bus, event: KeyEvent) -> None:
+async def _publish(bus: Bus, event: Event) -> None:
     try:
         await bus.publish(event.topic, event)
     except PublishFailed as error:

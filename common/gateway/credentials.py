@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from common.core.secrets import Secret
+from common.gateway.destinations import Credential
 from common.gateway.keys import PREFIX, key_digest
 from common.gateway.refusals import Refusal
 from common.llm.paths import ProtocolName
@@ -21,7 +22,7 @@ QUERY_KEY = "?key"
 """Stands for the query's `key` where a credential's header is named."""
 _HEADERS = ("authorization", "x-api-key")
 _PROVIDER_FORMS: Mapping[ProtocolName, tuple[str, ...]] = {
-    "openai": _HEADERS,
+    "openai": (*_HEADERS, "api-key"),  # the last is Azure's
     "anthropic": _HEADERS,
     "gemini": ("x-goog-api-key", "authorization", QUERY_KEY),
 }
@@ -58,6 +59,8 @@ _NEVER_FORWARDED = frozenset(
         "function-execution-id",
     }
 )
+_CHOOSING_WHO_PAYS = frozenset({"x-goog-user-project"})
+"""Beside the installation's key they would send its bill elsewhere."""
 _NEVER_FORWARDED_PREFIXES = ("x-gateway-", "x-brownout", "x-forwarded-", "x-goog-iap-")
 _HOP_BY_HOP_REPLY = frozenset(
     {
@@ -79,38 +82,38 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """Whose call it is, and what pays for it.
+class ProviderKey:
+    """What pays for a call at its provider.
 
-    `digest` is the SHA-256 of the gateway key. `provider_header` is the header the provider key is
-    sent in, or `?key` where it stays in the query; `managed` says that it is the installation's
-    key, which no client may see.
+    `header` is the name it is sent in, or `?key` where it stays in the query, `value` what is sent
+    there. `managed` says that it is the installation's, which no client may see; `credential` is
+    then its name.
     """
 
-    digest: str
-    provider_key: Secret
-    provider_header: tuple[str, Secret]
+    secret: Secret
+    header: str
+    value: Secret
     managed: bool
-    protocol: ProtocolName
+    credential: str | None = None
 
 
-def read_credentials(
-    headers: Mapping[str, str],
-    query: str,
-    protocol: ProtocolName,
-    managed_keys: Mapping[str, Secret],
-) -> Credentials:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The keys in a request: the SHA-256 of the gateway's, and the provider's, if one was sent."""
+
+    digest: str
+    own: ProviderKey | None
+
+
+def read_credentials(headers: Mapping[str, str], query: str, protocol: ProtocolName) -> Shown:
     """Find both keys of a request.
 
     Raises:
-        Refusal: missing_gateway_key, invalid_gateway_key, missing_provider_key.
+        Refusal: missing_gateway_key, invalid_gateway_key.
     """
     found = list(_offered(headers, query))
     ours = (text for _, text in found if text.startswith(PREFIX))
     own = _gateway_header(headers) or next(ours, None)
-    forms = _PROVIDER_FORMS[protocol]
-    theirs = ((n, t) for n, t in found if n in forms and not t.startswith(PREFIX))
-    provider_key = next(theirs, None)
     if own is None:
         raise Refusal(
             "missing_gateway_key",
@@ -124,22 +127,27 @@ def read_credentials(
             "The gateway key is not one of ours: its form or checksum is wrong. "
             "Copy it again, whole, or ask for a new one.",
         )
-    if provider_key is not None:
-        name, text = provider_key
-        value = f"Bearer {text}" if name == "authorization" else text
-        return Credentials(
-            digest, Secret(text), (name, Secret(value)), managed=False, protocol=protocol
-        )
-    managed = managed_keys.get(protocol)
-    if managed is None:
-        raise Refusal(
-            "missing_provider_key",
-            f"No {protocol} key: send your own in the SDK's header beside x-gateway-key, or set "
-            f"{protocol.upper()}_API_KEY where the gateway runs.",
-        )
+    forms = _PROVIDER_FORMS[protocol]
+    theirs = ((n, t) for n, t in found if n in forms and not t.startswith(PREFIX))
+    provider_key = next(theirs, None)
+    if provider_key is None:
+        return Shown(digest, None)
+    name, text = provider_key
+    value = f"Bearer {text}" if name == "authorization" else text
+    return Shown(digest, ProviderKey(Secret(text), name, Secret(value), managed=False))
+
+
+def managed_key(credential: Credential, protocol: ProtocolName) -> ProviderKey:
+    """A provider key of the installation, in the form that the API called takes."""
     name = _MANAGED_HEADERS[protocol]
-    sent = Secret(f"Bearer {managed.reveal()}") if name == "authorization" else managed
-    return Credentials(digest, managed, (name, sent), managed=True, protocol=protocol)
+    secret = credential.secret
+    sent = Secret(f"Bearer {secret.reveal()}") if name == "authorization" else secret
+    return ProviderKey(secret, name, sent, managed=True, credential=credential.name)
+
+
+def bearer(token: Secret) -> ProviderKey:
+    """The function's own identity, as a token that ends within the hour."""
+    return ProviderKey(token, "authorization", Secret(f"Bearer {token.reveal()}"), managed=True)
 
 
 def _gateway_header(headers: Mapping[str, str]) -> str:
@@ -161,12 +169,12 @@ def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]
             yield QUERY_KEY, text.strip()
 
 
-def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], credentials: Credentials) -> RawHeaders:
+def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], key: ProviderKey) -> RawHeaders:
     """The request's headers as the provider gets them, in the order and form the client chose."""
     named_by_connection = {
         name.strip().lower()
-        for key, value in raw
-        if key == b"connection"
+        for header, value in raw
+        if header == b"connection"
         for name in value.decode("latin-1").split(",")
     }
     kept = [
@@ -175,16 +183,16 @@ def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], credentials: Credentia
         if (text := name.decode("latin-1").lower()) not in _NEVER_FORWARDED
         and text not in named_by_connection
         and not text.startswith(_NEVER_FORWARDED_PREFIXES)
+        and not (key.managed and text in _CHOOSING_WHO_PAYS)
     ]
-    name, value = credentials.provider_header
-    if name != QUERY_KEY:
-        kept.append((name.encode(), value.reveal().encode("latin-1")))
+    if key.header != QUERY_KEY:
+        kept.append((key.header.encode(), key.value.reveal().encode("latin-1")))
     # Usage is read from the bytes that pass: they must not be compressed.
     kept.append((b"accept-encoding", b"identity"))
     return kept
 
 
-def forwarded_query(query: str, credentials: Credentials) -> str:
+def forwarded_query(query: str, key: ProviderKey, protocol: ProtocolName) -> str:
     """The query string without a gateway key, and without a credential that does not pay.
 
     Byte for byte as it came where it holds none of them. Only Gemini takes keys in a query: to
@@ -192,16 +200,15 @@ def forwarded_query(query: str, credentials: Credentials) -> str:
     """
     pairs = parse_qsl(query, keep_blank_values=True)
     ours = any(name == "key" and text.strip().startswith(PREFIX) for name, text in pairs)
-    if credentials.protocol != "gemini":
+    if protocol != "gemini":
         dropped = {"key"} if ours else set()
         kept = [(name, text) for name, text in pairs if name not in dropped]
     else:
-        name, paying = credentials.provider_header
+        in_query = key.value.reveal() if key.header == QUERY_KEY else None
         kept = [
-            (key, text)
-            for key, text in pairs
-            if key not in _GEMINI_QUERY_CREDENTIALS
-            or (name == QUERY_KEY and key == "key" and text.strip() == paying.reveal())
+            (name, text)
+            for name, text in pairs
+            if name not in _GEMINI_QUERY_CREDENTIALS or (name == "key" and text.strip() == in_query)
         ]
     return query if kept == pairs else urlencode(kept)
 

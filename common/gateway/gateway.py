@@ -9,37 +9,33 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, urlsplit
 
 from common.core.errors import CloudOpsError
-from common.core.events import UsageEvent
+from common.core.events import Event
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
-from common.core.secrets import Secret
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
 from common.gateway.call import Call
-from common.gateway.credentials import (
-    Credentials,
-    forwarded_headers,
-    forwarded_query,
-    read_credentials,
-)
+from common.gateway.choice import Target, choose_target
+from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
+from common.gateway.directory import Directory
 from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
+from common.gateway.keys import Key
+from common.gateway.models import entry_body, list_body, model_list
+from common.gateway.rates import Admitted, RateLimits, used_tokens
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
-from common.gateway.upstream import (
-    Upstream,
-    UpstreamDisconnected,
-    UpstreamRequest,
-    UpstreamUnreachable,
-)
+from common.gateway.sending import Order, Sender
+from common.gateway.spending import FIT_HEADER, Spending
+from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
+from common.llm.multipart import is_announced, is_form
 from common.llm.paths import Endpoint, NotForwarded, forwarded_by, resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS, ErrorText
@@ -47,11 +43,17 @@ from common.llm.protocol import PROTOCOLS, ErrorText
 logger = logging.getLogger(__name__)
 
 HEALTH_PATH = "/gateway/v1/health"
-ADDRESSES = ("/openai/v1/...", "/anthropic/v1/...", "/gemini/v1beta/...", "/v1/...")
-_PATH_SAFE = "/:@!$&'()*+,;=-._~"
-"""What RFC 3986 lets stand in a path."""
-SIMULATED_KEY = Secret("sim")
-"""The provider key that reaches the simulated provider, where one is configured."""
+ADDRESSES = (
+    "/openai/v1/...",
+    "/anthropic/v1/...",
+    "/gemini/v1beta/...",
+    "/vertex/v1/...",
+    "/u/UPSTREAM/v1/...",
+    "/v1/...",
+)
+_UNPUBLISHED = {"usage": "usage.unpublished", "events": "event.unpublished"}
+_OWN_LIST = ("openai", "models")
+"""Upstream and name of the endpoint that is answered here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +73,21 @@ class Limits:
 class Gateway:
     """The application. One per process; its parts are handed in by the wiring.
 
-    `managed_keys` are the installation's own provider keys by protocol; `simulated_url` is the
-    address of a simulated provider, None in production; `hash_key` makes fingerprints of provider
-    keys, users and sessions comparable here and useless elsewhere.
+    `hash_key` makes fingerprints of provider keys, users and sessions comparable here and useless
+    elsewhere.
     """
 
     keys: KeyRing
-    upstream: Upstream
+    directory: Directory
+    rates: RateLimits
+    spending: Spending
+    sender: Sender
     bus: Bus
     clock: Clock
     entropy: Callable[[int], bytes]
     book: PriceBook
     hash_key: bytes
     version: str
-    managed_keys: Mapping[str, Secret] = field(default_factory=dict)
-    simulated_url: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,43 +124,43 @@ class Gateway:
         """Forward one call and relay its reply. Every failure leaves as a Refusal."""
         deadlines = Deadlines(self.limits.call_s)
         watch: asyncio.Task[None] | None = None
+        admitted: Admitted | None = None
         try:
             async with deadlines:
-                credentials = await self._identify(call, incoming, deadlines)
+                shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
+                key = await self._identify(call, shown, incoming, deadlines)
                 forwarded = _forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
                 watch = asyncio.create_task(incoming.watch(lambda: _left(call, answer, deadlines)))
-                unread = CallFacts(readable=False, size_bytes=len(body))
-                call.facts = call.form.read_facts(body) if call.form is not None else unread
-                if forwarded.model is not None:
-                    call.facts = replace(call.facts, model=forwarded.model)
-                if call.attribution is not None:
-                    check_access(
-                        call.attribution.key,
-                        call.protocol,
-                        call.facts,
-                        body,
-                        metered=forwarded.metered,
-                    )
-                request, strip = self._outgoing(call, forwarded, credentials, incoming, body)
-                deadlines.expect("first_byte", self.limits.first_byte_s)
-                call.sent_s = self.clock.monotonic()
-                reply = await self.upstream.send(request)
+                if (forwarded.upstream, forwarded.name) == _OWN_LIST:
+                    await self._list_models(call, forwarded, key, shown, answer)
+                    return
+                target = await self._target(call, forwarded, key, incoming, body)
+                admitted = await self.rates.admit(key, call)
+                target = await self._held(call, key, forwarded, target, incoming)
+                order = Order(
+                    call,
+                    forwarded,
+                    target,
+                    shown.own,
+                    incoming,
+                    lambda: deadlines.expect("first_byte", self.limits.first_byte_s),
+                    lambda: self.spending.hold_again(call),
+                )
+                sent = await self.sender.send(order)
                 try:
-                    call.upstream_status = reply.status
-                    secret = credentials.provider_key if credentials.managed else None
                     await relay(
                         call,
-                        reply,
+                        sent.reply,
                         answer,
                         deadlines,
                         idle_s=self.limits.idle_s,
                         clock=self.clock,
-                        strip=strip,
-                        masked=secret,
+                        strip=sent.strip,
+                        masked=sent.key.secret if sent.key.managed else None,
                     )
                 finally:
-                    await reply.aclose()
+                    await sent.reply.aclose()
         except TimeoutError:
             raise self._overdue(call, deadlines) from None
         except UpstreamUnreachable as error:
@@ -196,45 +198,66 @@ class Gateway:
                 f"The gateway failed on this call. Give its operator the request id {call.id}.",
             ) from None
         finally:
+            if admitted is not None:
+                admitted.release()
+                admitted.settle(used_tokens(call))
             call.client_gone = deadlines.client_gone
             if watch is not None:
                 watch.cancel()
 
-    async def _identify(self, call: Call, incoming: Incoming, deadlines: Deadlines) -> Credentials:
-        credentials = read_credentials(
-            incoming.headers, incoming.query, call.protocol.name, self.managed_keys
-        )
-        key = await self.keys.find(credentials.digest)
+    async def _identify(
+        self, call: Call, shown: Shown, incoming: Incoming, deadlines: Deadlines
+    ) -> Key:
+        key = await self.keys.find(shown.digest)
         call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
         self.keys.require_usable(key)
         if key.policy.on_disconnect == "finish":
             deadlines.finish_within_s = self.limits.finish_s
-        call.provider_key_hash = credentials.provider_key.fingerprint(self.hash_key)
-        call.simulated = (
-            self.simulated_url is not None and credentials.provider_key == SIMULATED_KEY
-        )
-        return credentials
+        return key
 
-    def _outgoing(
-        self,
-        call: Call,
-        endpoint: Endpoint,
-        credentials: Credentials,
-        incoming: Incoming,
-        body: bytes,
-    ) -> tuple[UpstreamRequest, bool]:
-        """The request as the provider gets it, and whether its stream must be stripped."""
-        base = call.protocol.default_url
-        if call.simulated:
-            base = f"{self.simulated_url}/{call.protocol.name}"
-        call.upstream_host = urlsplit(base).netloc
-        path = quote(endpoint.path, safe=_PATH_SAFE)
-        query = forwarded_query(incoming.query, credentials)
-        sent, strip = call.form.prepare(body, call.facts) if call.form else (body, False)
-        headers = forwarded_headers(incoming.raw_headers, credentials)
-        url = f"{base}{path}?{query}" if query else f"{base}{path}"
-        return UpstreamRequest(endpoint.method, url, headers, sent), strip
+    async def _target(
+        self, call: Call, endpoint: Endpoint, key: Key, incoming: Incoming, body: bytes
+    ) -> Target:
+        """Where the call goes, once it is known that the key may send it there."""
+        call.facts = CallFacts(readable=False, size_bytes=len(body))
+        content_type = incoming.headers.get("content-type", "")
+        if call.form is not None and (not is_form(body) or is_announced(body, content_type)):
+            call.facts = call.form.read_facts(body)
+        if endpoint.model is not None:
+            call.facts = replace(call.facts, model=endpoint.model)
+        destinations = await self.directory.current()
+        target = choose_target(endpoint, call.facts, body, destinations, key.policy)
+        call.destination, call.facts, call.model_asked = (
+            target.destination,
+            target.facts,
+            target.asked,
+        )
+        call.warnings += target.warnings
+        check_access(key, target.destination, target.facts, body, metered=endpoint.metered)
+        return target
+
+    async def _held(
+        self, call: Call, key: Key, endpoint: Endpoint, target: Target, incoming: Incoming
+    ) -> Target:
+        """The call as it may be sent, with its cost held against its hard budgets."""
+        if not endpoint.metered:
+            return target
+        may_fit = incoming.headers.get(FIT_HEADER, "").lower() != "off"
+        held = await self.spending.hold(call, key, endpoint, target, may_fit=may_fit)
+        call.facts = held.facts
+        return held
+
+    async def _list_models(
+        self, call: Call, endpoint: Endpoint, key: Key, shown: Shown, answer: Answer
+    ) -> None:
+        """Answer with what this key may use, in OpenAI's form."""
+        destinations = await self.directory.current()
+        models = model_list(destinations, key.policy, self.book, shown.own)
+        _, _, asked = endpoint.path.partition("/v1/models/")
+        body = entry_body(models, asked) if asked else list_body(models)
+        call.status, call.response_bytes = 200, len(body)
+        await answer.whole(200, body, call.id)
 
     def _overdue(self, call: Call, deadlines: Deadlines) -> Refusal:
         if deadlines.client_gone:
@@ -263,24 +286,30 @@ class Gateway:
 
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""
-        event = call.event(self.clock.now(), self.clock.monotonic())
-        publishing = asyncio.create_task(self._publish(event))
+        self.spending.settle(call)
+        events = [call.event(self.clock.now(), self.clock.monotonic()), *call.findings]
+        publishing = asyncio.create_task(self._end(call, events))
         try:
             await asyncio.shield(publishing)
         except asyncio.CancelledError:
             await publishing
             raise
 
-    async def _publish(self, event: UsageEvent) -> None:
-        try:
-            async with asyncio.timeout(self.limits.publish_s):
-                await self.bus.publish("usage", event)
-        except Exception as error:  # noqa: BLE001 - whatever a bus raises, the event is not lost
-            # Whole, in one line, so that it can be sent again.
-            logger.error(  # noqa: TRY400 - the event is the message
-                "usage.unpublished",
-                extra={"cause": _cause(error), "usage_event": event.payload().decode()},
-            )
+    async def _end(self, call: Call, events: list[Event]) -> None:
+        await self._publish(events)
+        await self.spending.leave(call)
+
+    async def _publish(self, events: list[Event]) -> None:
+        for event in events:
+            try:
+                async with asyncio.timeout(self.limits.publish_s):
+                    await self.bus.publish(event.topic, event)
+            except Exception as error:  # noqa: BLE001 - whatever a bus raises, nothing is lost
+                # Whole, in one line, so that it can be sent again.
+                logger.error(  # noqa: TRY400 - the event is the message
+                    _UNPUBLISHED[event.topic],
+                    extra={"cause": _cause(error), "usage_event": event.payload().decode()},
+                )
 
     async def _elsewhere(self, path: str, answer: Answer) -> None:
         if path == HEALTH_PATH:

@@ -1,4 +1,4 @@
-"""A request as ASGI hands it over: its head, its body under limits, and whether the client left."""
+"""A request as ASGI hands it over: head and body under limits, and whether the client left."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -12,6 +12,11 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
+
+HEAD_BYTES = 64 * 1024
+"""Most of all headers together, each counted as HTTP/2 does, with 32 bytes beside its text (RFC
+9113, 6.5.2). uvicorn with httptools takes any number of headers of any length."""
+_BESIDE_TEXT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,16 @@ class Incoming:
         """The whole body, due within so many seconds.
 
         Raises:
-            Refusal: body_too_large, incomplete_request.
+            Refusal: head_too_large, body_too_large, incomplete_request.
             TimeoutError: it was not there in time.
         """
+        head_bytes = sum(len(n) + len(v) + _BESIDE_TEXT_BYTES for n, v in self.raw_headers)
+        if head_bytes > HEAD_BYTES:
+            raise Refusal(
+                "head_too_large",
+                f"The request's headers are above {HEAD_BYTES // 1024} KiB, each counted with "
+                f"{_BESIDE_TEXT_BYTES} bytes more. Send fewer or shorter ones.",
+            )
         declared = self.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most_bytes:
             raise _too_large(most_bytes)

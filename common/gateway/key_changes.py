@@ -10,21 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from common.budgets.standing import Standing
 from common.core.errors import AlreadyExists, InvalidInput, NotFound
 from common.core.events import KeyEvent
 from common.core.ids import time_ordered_id
 from common.core.ports import Create, Document, Documents, Put, Query, Ref, Write
 from common.core.secrets import Secret
 from common.core.transactions import Read
+from common.gateway.budget_changes import changed_event
 from common.gateway.changes import Change, Moment, Plan
+from common.gateway.control import CONTROL
 from common.gateway.identity import Agent, agent_ref, from_document, project_ref
-from common.gateway.key_index import (
-    CONTROL,
-    agent_keys_ref,
-    key_added,
-    keys_changed,
-    keys_listed,
-)
+from common.gateway.key_budget import KeyBudget
+from common.gateway.key_index import agent_keys_ref, key_added, keys_changed, keys_listed
 from common.gateway.keys import (
     KEYS,
     Key,
@@ -38,6 +36,7 @@ from common.gateway.keys import (
 from common.gateway.names import (
     MAX_TAGS,
     check_globs,
+    check_limits,
     check_name,
     check_slug,
     check_tag_names,
@@ -65,23 +64,29 @@ class KeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made, with its text, which is shown once and stored nowhere."""
+    """A key just made, with its text, which is shown once and stored nowhere.
+
+    `budget` is the one that was made with it.
+    """
 
     key: Key
     secret: Secret
+    budget: Standing | None = None
 
 
 def key_name_ref(org: str, name: str) -> Ref:
     return Ref("key_names", f"{org}:{name}")
 
 
-def create_key(request: KeyRequest) -> Plan[NewKey]:
-    """Plan a new key.
+def create_key(request: KeyRequest, wanted: KeyBudget | None = None) -> Plan[NewKey]:
+    """Plan a new key, with a budget of its own if one is wanted: both are stored, or neither.
 
     The plan raises InvalidInput (a wrong value, an agent or project that does not exist) and
     AlreadyExists (the name is taken in the organisation).
     """
     _check_request(request)
+    if wanted is not None:
+        wanted.check()
 
     async def plan(read: Read, moment: Moment) -> Change[NewKey]:
         [taken] = await read([key_name_ref(request.org, request.name)])
@@ -98,7 +103,7 @@ def create_key(request: KeyRequest) -> Plan[NewKey]:
         agent = await _referred(read, request)
         new = _new_key(request, agent, moment)
         name = {"line": new.key.line, "key_id": new.key.key_id}
-        return Change(
+        change = Change(
             result=new,
             action="key.create",
             target=f"keys/{new.key.key_id}",
@@ -111,6 +116,7 @@ def create_key(request: KeyRequest) -> Plan[NewKey]:
             ),
             events=(_event("key.created", new.key, moment),),
         )
+        return change if wanted is None else await _budgeted(read, moment, change, wanted)
 
     return plan
 
@@ -235,6 +241,21 @@ def _check_request(request: KeyRequest) -> None:
     check_globs(request.policy.models, "policy.models")
     check_globs(request.policy.upstreams, "policy.upstreams")
     check_tag_names(request.policy.tags, "policy.tags")
+    check_limits(request.policy.limits, "policy.limits")
+
+
+async def _budgeted(
+    read: Read, moment: Moment, change: Change[NewKey], wanted: KeyBudget
+) -> Change[NewKey]:
+    """The change that makes a key, making its budget too."""
+    standing, writes = await wanted.made_for(read, change.result.key, moment.now)
+    return replace(
+        change,
+        result=replace(change.result, budget=standing),
+        after={**(change.after or {}), "budget": standing.budget.to_data()},
+        writes=(*change.writes, *writes),
+        events=(*change.events, changed_event(standing.budget, moment, "create")),
+    )
 
 
 async def _referred(read: Read, request: KeyRequest) -> Agent:

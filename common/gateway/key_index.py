@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 from common.core.errors import InvalidInput
 from common.core.ports import Create, Document, Put, Ref, Write
 from common.core.transactions import Read
+from common.gateway.control import CONTROL, KEYS_CHANGED
 from common.gateway.keys import Key, key_ref, refusal
 
 MAX_KEYS_PER_AGENT = 100
 """Usable keys an agent has or that may act as it. Bounds what one move has to write."""
 
-CONTROL = Ref("gateway", "control")
-KEYS_CHANGED = "keys_changed"
 KEPT_FOR = timedelta(minutes=10)
 _MAX_CHANGED = 300
 """300 entries are 13 kB. More than that within 10 minutes drop the oldest, which every busy

@@ -1,28 +1,29 @@
 """The keys this instance has seen, in memory, and how soon it obeys a revocation.
 
 A known key is trusted for 60 s, an unknown one for 10 s, so that neither a call nor an attack costs
-a read each time. Revocations are written to one small document, `gateway/control`, which is read
-again in the background of calls when it is older than 2 s; a call never starts on a copy older than
-`max_stale_s`. While the store is down, keys already seen go on working for 10 minutes.
+a read each time. Revocations are told by `gateway/control` (`control.py`) and obeyed as soon as it
+is read. While the store is down, keys already seen go on working for 10 minutes.
 """
 
-import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.core.errors import StoreUnavailable
-from common.core.ports import Clock, Documents, Ref
+from common.core.ports import Clock, Documents
+from common.gateway.control import KEYS_CHANGED, REFRESH_AFTER_S, Control
 from common.gateway.keys import Key, key_id_of, key_ref, refusal
 from common.gateway.refusals import Refusal
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 logger = logging.getLogger(__name__)
 
-CONTROL = Ref("gateway", "control")
 KNOWN_FOR_S = 60.0
 UNKNOWN_FOR_S = 10.0
 OUTAGE_FOR_S = 600.0
-REFRESH_AFTER_S = 2.0
 CAPACITY = 10_000
 
 
@@ -36,15 +37,13 @@ class _Entry:
 class KeyRing:
     """Keys by digest. One per process."""
 
-    def __init__(self, documents: Documents, clock: Clock, *, max_stale_s: float = 30.0) -> None:
+    def __init__(self, documents: Documents, clock: Clock, control: Control) -> None:
         self._documents = documents
         self._clock = clock
-        self._max_stale_s = max_stale_s
+        self._control = control
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._changes: dict[str, object] = {}
-        self._control_read_at: float | None = None
-        self._control_tried_at: float | None = None
-        self._refresh: asyncio.Task[None] | None = None
+        self._changes: Mapping[str, object] = {}
+        self._followed: object = None
 
     async def find(self, digest: str) -> Key:
         """The key with this digest, usable or not.
@@ -52,7 +51,8 @@ class KeyRing:
         Raises:
             Refusal: invalid_gateway_key, store_unavailable.
         """
-        await self._follow_control()
+        await self._control.follow()
+        self._forget_changed()
         now = self._clock.monotonic()
         entry = self._entries.get(digest)
         if entry is None or not _usable(entry, now):
@@ -97,6 +97,7 @@ class KeyRing:
                 logger.warning("keys.served_from_memory", extra={"key_id": old.key.key_id})
                 return old
             raise _unavailable(error) from None
+        self._forget_changed()
         if self._changes.get(key_id) != changed:
             # It was changed while it was read, and this may be what it was before.
             return await self._read(digest, None)
@@ -107,33 +108,16 @@ class KeyRing:
             self._entries.popitem(last=False)
         return entry
 
-    async def _follow_control(self) -> None:
-        """Have a copy of `gateway/control` that is fresh enough, waiting only for a stale one."""
-        now = self._clock.monotonic()
-        if self._control_tried_at is not None and now - self._control_tried_at < REFRESH_AFTER_S:
+    def _forget_changed(self) -> None:
+        if self._control.data is self._followed:
             return
-        if self._refresh is None or self._refresh.done():
-            self._refresh = asyncio.create_task(self._read_control())
-        if self._control_read_at is None or now - self._control_read_at >= self._max_stale_s:
-            await asyncio.shield(self._refresh)
-
-    async def _read_control(self) -> None:
-        started = self._clock.monotonic()
-        try:
-            [document] = await self._documents.get_many([CONTROL])
-        except StoreUnavailable:
-            # The keys in memory decide, for as long as their own outage rule allows; the next
-            # calls do not wait for the store again.
-            self._control_tried_at = self._clock.monotonic()
-            logger.warning("keys.control_unread")
-            return
-        changes = dict(document.data.get("keys_changed", {})) if document else {}
+        self._followed = self._control.data
+        changes = self._control.data.get(KEYS_CHANGED, {})
         changed = {key_id for key_id in changes if self._changes.get(key_id) != changes[key_id]}
         if changed:
             for digest in [d for d in self._entries if key_id_of(d) in changed]:
                 del self._entries[digest]
         self._changes = changes
-        self._control_read_at = self._control_tried_at = started
 
 
 def _usable(entry: _Entry, now: float) -> bool:

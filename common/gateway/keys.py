@@ -11,10 +11,11 @@ import re
 import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from common.budgets.rate_limits import CallLimits
 from common.core.ports import Document, Ref, Value
 
 KEYS = "keys"
@@ -44,6 +45,7 @@ class KeyPolicy:
     upstreams: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     on_disconnect: OnDisconnect = "stop"
+    limits: CallLimits = field(default_factory=CallLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Key:
                 upstreams=tuple(policy["upstreams"]),
                 tags=tuple(policy["tags"]),
                 on_disconnect=policy["on_disconnect"],
+                limits=CallLimits(**policy["limits"]),
             ),
             created_by=data["created_by"],
             created_at=data["created_at"],
@@ -114,6 +117,7 @@ class Key:
                 "upstreams": list(self.policy.upstreams),
                 "tags": list(self.policy.tags),
                 "on_disconnect": self.policy.on_disconnect,
+                "limits": asdict(self.policy.limits),
             },
             "created_by": self.created_by,
             "created_at": self.created_at,

@@ -1,4 +1,4 @@
-"""The forms of what people name: ids, names, tags and globs.
+"""The forms of what people state: ids, names, tags, globs and limits.
 
 Every check raises InvalidInput with the field and the right form. The limits keep a key's document
 and an event small.
@@ -6,7 +6,9 @@ and an event small.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
+from common.budgets.rate_limits import CallLimits
 from common.core.errors import InvalidInput
 from common.core.ids import is_slug
 
@@ -15,6 +17,7 @@ MAX_TAG_VALUE_CHARS = 256
 MAX_NAME_CHARS = 200
 MAX_GLOBS = 100
 MAX_GLOB_CHARS = 256
+MAX_LIMIT = 1_000_000_000_000
 _TAG_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
@@ -69,4 +72,13 @@ def check_globs(globs: Sequence[str], field_name: str) -> None:
         if not 1 <= len(glob) <= MAX_GLOB_CHARS or not glob.isprintable():
             raise InvalidInput(
                 f"a pattern is 1 to {MAX_GLOB_CHARS} printable characters", field=field_name
+            )
+
+
+def check_limits(limits: CallLimits, field_name: str) -> None:
+    for name, limit in asdict(limits).items():
+        if limit is not None and not 1 <= limit <= MAX_LIMIT:
+            raise InvalidInput(
+                f"a limit is 1 to {MAX_LIMIT}, or absent; to stop a key, revoke it",
+                field=f"{field_name}.{name}",
             )

@@ -1,9 +1,9 @@
 """A provider's reply on its way to the client.
 
 Streams pass chunk by chunk, each in the turn it came in. A JSON reply up to 1 MiB is held until it
-is whole, so that its cost can stand in a header; a longer one, and any that is free, passes as it
-comes. None is changed, but for a usage chunk that only the gateway asked for, and the
-installation's own key in an error.
+is whole, so that its cost can stand in a header; a longer one, sound, and any that is free, passes
+as it comes. None is changed, but for a usage chunk that only the gateway asked for, a comment with
+the cost where the client asks for it, and the installation's own key in an error.
 """
 
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from common.llm.metered import Metered
 HELD_BYTES = 1024 * 1024
 READ_BYTES = 8 * 1024 * 1024
 END_BYTES = 64 * 1024
-"""What is kept of a long reply whose usage stands at its end."""
+"""What is kept of a long reply whose usage stands at an end: so much of each."""
 MASKED_CHARACTERS = 12
 """A shorter key is no secret (the simulated provider's is ``sim``) and a word of other texts."""
 
@@ -54,6 +54,9 @@ async def relay(
         await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
     elif call.form is not None and call.form.array_tap is not None and reply.status < _ERROR:
         tap = call.form.array_tap()
+        await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
+    elif call.form is not None and call.form.byte_tap is not None and _is_sound_or_text(reply):
+        tap = call.form.byte_tap()
         await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
     elif call.form is None and not (reply.status >= _ERROR and masked is not None):
         await _relay_free(call, reply, answer, chunks, deadlines)
@@ -102,6 +105,8 @@ async def _relay_stream(
     finally:
         call.metered = tap.result()
         call.cut = not tap.done and not call.metered.final
+    if call.tells_cost and answer.event_stream and call.protocol.name != "gemini":
+        await answer.body(_cost_comment(call))
 
 
 async def _relay_free(
@@ -146,7 +151,8 @@ async def _relay_whole(
             )
             await answer.body(b"".join([*held, chunk]))
         if read_end is not None and answer.started:
-            held = [b"".join([*held, chunk])[-END_BYTES:]]
+            kept = b"".join([*held, chunk])
+            held = [kept if len(kept) <= 2 * END_BYTES else kept[:END_BYTES] + kept[-END_BYTES:]]
         elif size <= READ_BYTES:
             held.append(chunk)
     body = b"".join(held)
@@ -176,16 +182,33 @@ def _cost_headers(call: Call) -> RawHeaders:
     return headers
 
 
+def _cost_comment(call: Call) -> bytes:
+    """A server-sent comment, which clients skip; nothing where the cost is unknown.
+
+    It begins on a line of its own even where the provider's last line has no end.
+    """
+    nanos = call.cost.nanos
+    return b"" if nanos is None else f"\n: cost_usd={usd_text(nanos)}\n\n".encode()
+
+
 def _gateway_headers(call: Call) -> RawHeaders:
-    headers = [
-        header("x-gateway-request-id", call.id),
-        header("x-gateway-provider", call.protocol.provider),
-    ]
-    if call.facts.model is not None:
-        headers.append(header("x-gateway-model-asked", call.facts.model))
+    headers = [header("x-gateway-request-id", call.id)]
+    if call.provider is not None:
+        headers.append(header("x-gateway-provider", call.provider))
+    asked = call.model_asked or call.facts.model
+    if asked is not None:
+        headers.append(header("x-gateway-model-asked", asked))
+    if call.facts.model is not None and call.facts.model != asked:
+        headers.append(header("x-gateway-model", call.facts.model))
+    if len(call.attempts) > 1:
+        headers.append(header("x-gateway-attempts", str(len(call.attempts))))
     if call.sent_s is not None:
         milliseconds = (call.sent_s - call.arrived_s) * 1000
         headers.append(header("server-timing", f"gw;dur={milliseconds:.2f}"))
+    if call.spend is not None and call.spend.held:
+        headers.append(header("x-gateway-hold-usd", usd_text(call.spend.nanos)))
+    if call.fit is not None:
+        headers.append(header("x-gateway-fit", call.fit))
     if call.warnings:
         headers.append(header("x-gateway-warning", "; ".join(call.warnings)))
     return headers
@@ -196,3 +219,9 @@ def _is_event_stream(reply: UpstreamReply) -> bool:
         name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
         for name, value in reply.headers
     )
+
+
+def _is_sound_or_text(reply: UpstreamReply) -> bool:
+    """Whether a reply that is no error says that it is no JSON."""
+    kinds = [value.lower() for name, value in reply.headers if name.lower() == b"content-type"]
+    return reply.status < _ERROR and not any(b"json" in kind for kind in kinds)

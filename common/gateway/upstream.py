@@ -7,6 +7,11 @@ decodes nothing.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
+
+AMBIGUOUS_STATUSES = frozenset({502, 504, *range(520, 525)})
+"""Answers of something in front of a provider, which may go on and bill (520 to 524 are
+Cloudflare's). A provider's own errors carry no tokens."""
 
 
 class UpstreamError(Exception):
@@ -23,10 +28,17 @@ class UpstreamDisconnected(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
+    """One request. Without `allow_private` it goes to no address inside the own network."""
+
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    allow_private: bool = False
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
 
 
 class UpstreamReply(Protocol):

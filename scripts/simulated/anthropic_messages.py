@@ -59,9 +59,12 @@ def _wanted(request: MessageRequest, knobs: Behaviour, seed: int) -> Wanted:
     hidden = 0
     if request.thinking != "disabled":
         hidden = min(16 + (seed >> 20) % 240, request.thinking_budget or 256)
-    output_format = (request.body.get("output_config") or {}).get("format") or {}
+    newer = (request.body.get("output_config") or {}).get("format")
+    output_format = newer or request.body.get("output_format") or {}
     literal = json_text(output_format.get("schema") or {}) if output_format else None
-    return Wanted(request.cap, hidden, knobs.output_tokens, literal, _calls(request))
+    return Wanted(
+        request.cap, hidden, knobs.output_tokens, literal, _calls(request), knobs.arguments
+    )
 
 
 def _calls(request: MessageRequest) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -19,20 +19,30 @@ from scripts.simulated.words import count_tokens
 _FIELD_NAMES = """
     cache_control compaction container context_management diagnostics fallback_credit_token
     fallbacks inference_geo max_tokens mcp_servers messages metadata model output_config
-    service_tier speed stop_sequences stream system temperature thinking thread tool_choice
-    tools top_k top_p user_profile_id workspace_id
+    output_format service_tier speed stop_sequences stream system temperature thinking
+    thread tool_choice tools top_k top_p user_profile_id workspace_id
 """
 FIELDS = frozenset(_FIELD_NAMES.split())
 ROLES = ("user", "assistant", "system")
+MESSAGE_FIELDS = frozenset({"role", "content"})
+SYSTEM_FIELDS = MESSAGE_FIELDS | {"clear_at", "output_config"}
+"""Of the system messages that may stand between turns."""
+COUNTED_FIELDS = FIELDS - {
+    *("container", "diagnostics", "fallback_credit_token", "fallbacks", "inference_geo"),
+    *("max_tokens", "metadata", "service_tier", "stop_sequences", "stream", "temperature"),
+    *("thread", "top_k", "top_p"),
+}
 VERSIONS = ("2026-10-21", "2023-06-01", "2023-01-01")
 MAX_MARKS = 4
 MIN_THINKING = 1024
 THINKING = ("enabled", "disabled", "adaptive", "between_tools")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 ARRAYS = ("stop_sequences", "tools")
-OBJECTS = ("metadata", "output_config", "thinking", "tool_choice")
+OBJECTS = ("metadata", "output_config", "output_format", "thinking", "tool_choice")
 TOOL_CHOICES = ("auto", "any", "tool", "none")
 
+_UNCAPPED = 1_000_000
+"""A cap that no budget for thinking reaches."""
 _BLOCK_TOKENS = 1
 _REQUEST_TOKENS = 7
 _TOOLS_TOKENS = 300
@@ -99,6 +109,19 @@ def parse(body: Any) -> MessageRequest:
     )
 
 
+def count(body: Any) -> int:
+    """Input tokens of a request that is not made.
+
+    Raises:
+        Refusal: as Anthropic refuses it, the first mistake found.
+    """
+    if not isinstance(body, dict):
+        raise _invalid("Input should be a valid dictionary")
+    for name in sorted(body.keys() - COUNTED_FIELDS):
+        raise _invalid(f"{name}: Extra inputs are not permitted")
+    return parse({**body, "max_tokens": _UNCAPPED}).input_tokens
+
+
 def _check_scalars(body: Mapping[str, Any]) -> None:
     if not isinstance(body["model"], str):
         raise _invalid("model: Input should be a valid string")
@@ -145,7 +168,8 @@ def _check_messages(messages: Any) -> None:
         for name in ("role", "content"):
             if name not in message:
                 raise _invalid(f"{where}.{name}: Field required")
-        for name in message.keys() - {"role", "content"}:
+        allowed = SYSTEM_FIELDS if message.get("role") == "system" else MESSAGE_FIELDS
+        for name in sorted(message.keys() - allowed):
             raise _invalid(f"{where}.{name}: Extra inputs are not permitted")
         if message["role"] not in ROLES:
             raise _invalid(f"{where}.role: Input should be 'user' or 'assistant'")
@@ -300,8 +324,12 @@ def _check_marks(blocks: tuple[Block, ...]) -> None:
 
 
 def last_user_text(messages: list[dict[str, Any]]) -> str:
-    """The texts of the last message if a user wrote it and it brings no tool result."""
-    last = messages[-1]
+    """The texts of the last message if a user wrote it and it brings no tool result.
+
+    System messages behind it belong to the same turn.
+    """
+    said = [message for message in messages if message["role"] != "system"]
+    last = said[-1] if said else messages[-1]
     if last["role"] != "user":
         return ""
     content = last["content"]

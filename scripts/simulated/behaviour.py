@@ -6,9 +6,10 @@ it. A header changes the one request that carries it and nothing else.
 """
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from scripts.simulated.refusals import Refusal
 
@@ -80,9 +81,30 @@ class Behaviour(BaseModel):
     input_tokens: int | None = Field(
         None, ge=1, description="of the whole input, none of it cached"
     )
+    tool_arguments: str | None = Field(
+        None, description="JSON object that every tool is called with, whatever its schema"
+    )
+    refuse_stream_options: Literal["400", "422"] | None = Field(
+        None, description="by which status compatible endpoints refuse `stream_options`"
+    )
     bill_after_disconnect: Literal["stop", "finish"] = Field(
         "stop", description="whether generation goes on, and is billed, when the client has left"
     )
+
+    @field_validator("tool_arguments")
+    @classmethod
+    def _is_an_object(cls, text: str | None) -> str | None:
+        if text is not None and not isinstance(orjson.loads(text), dict):
+            raise ValueError("not a JSON object")
+        return text
+
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """What tools are called with; None leaves it to their schemas."""
+        if self.tool_arguments is None:
+            return None
+        given: dict[str, Any] = orjson.loads(self.tool_arguments)
+        return given
 
     def for_request(self, headers: Mapping[bytes, bytes]) -> "Behaviour":
         """These knobs with those that the request's headers name.

@@ -1,4 +1,4 @@
-"""Google's API at the border: keys, headers, errors and faults.
+"""Google's API at the border, the Gemini API's and Vertex AI's: keys, headers, errors and faults.
 
 An error is `{"error": {code, message, status}}`, in a stream as its last chunk. No message repeats
 any part of a key.
@@ -11,11 +11,6 @@ import orjson
 from scripts.simulated.gemini_content import is_array
 from scripts.simulated.refusals import SERVER_ERRORS, Refusal
 
-ROUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"/v1(beta)?/models/[^/:]+:(g|streamG)enerateContent", ("POST",)),
-    (r"/v1(beta)?/models/[^/:]+:(countTokens|embedContent|batchEmbedContents)", ("POST",)),
-    (r"/v1(beta)?/models(/[^/:]+)?", ("GET",)),
-)
 BAD_JSON = "Invalid JSON payload received. Unexpected token."
 HEADERS = [
     (b"vary", b"Origin"),
@@ -23,6 +18,9 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
 ]
 STREAM = ":streamGenerateContent"
+_OF_VERTEX = "/publishers/"
+_TOKENS = b"ya29."
+"""How Google's access tokens begin."""
 
 _STATUSES = {
     401: "UNAUTHENTICATED",
@@ -54,12 +52,21 @@ FAULTS = {
 }
 
 
-def check_key(headers: dict[bytes, bytes], query: bytes, wanted: bytes) -> None:
-    """The key stands in a header or in the query.
+def check_key(path: str, headers: dict[bytes, bytes], query: bytes, wanted: bytes) -> None:
+    """The key stands in a header or in the query; Vertex AI takes an access token in its place.
 
     Raises:
-        Refusal: no key (403), or a wrong one (400), as Google answers them.
+        Refusal: no key (403), or a wrong one (400), as Google answers them; no token (401).
     """
+    if _OF_VERTEX in path:
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not (token == wanted or token.startswith(_TOKENS)):
+            raise Refusal(
+                401,
+                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
+                "login cookie or other valid authentication credential.",
+            )
+        return
     in_query = dict(parse_qsl(query.decode("latin-1"))).get("key")
     given = headers.get(b"x-goog-api-key", in_query.encode() if in_query else None)
     if given is None:
@@ -70,6 +77,14 @@ def check_key(headers: dict[bytes, bytes], query: bytes, wanted: bytes) -> None:
         )
     if given != wanted:
         raise Refusal(400, "API key not valid. Please pass a valid API key.")
+
+
+def traffic(path: str, headers: dict[bytes, bytes]) -> str | None:
+    """What Vertex AI calls the capacity that serves a call; None at the Gemini API."""
+    if _OF_VERTEX not in path:
+        return None
+    dedicated = headers.get(b"x-vertex-ai-llm-request-type") == b"dedicated"
+    return "PROVISIONED_THROUGHPUT" if dedicated else "ON_DEMAND"
 
 
 def error(refusal: Refusal) -> bytes:

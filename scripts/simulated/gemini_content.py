@@ -1,7 +1,8 @@
 """generateContent in Google's shapes: whole, as events, and as an array in pieces.
 
 Every chunk of a stream tells a whole usage, as recorded; the last one counts. While a model only
-thinks, the usage has no `candidatesTokenCount`.
+thinks, the usage has no `candidatesTokenCount`. On Vertex AI the last chunk alone tells the counts,
+the others the kind of traffic.
 """
 
 import re
@@ -22,7 +23,10 @@ from scripts.simulated.replies import Event, Exchange, Reply, Usage
 from scripts.simulated.words import count_tokens, pieces_of_text
 
 PIECES_PER_CHUNK = 8
-_CALL = re.compile(r"/(?:v1|v1beta)/models/(?P<model>[^/:]+):(?P<verb>\w+)")
+_CALL = re.compile(
+    r"/(?:v1|v1beta|v1beta1)(?:/projects/[^/]+/locations/[^/]+/publishers/google)?"
+    r"/models/(?P<model>[^/:]+):(?P<verb>\w+)"
+)
 _DIMENSIONS = 16
 _VERBS = ["generateContent", "streamGenerateContent", "countTokens"]
 
@@ -33,9 +37,18 @@ def is_array(query: bytes) -> bool:
 
 
 def answer(
-    path: str, body: bytes, parsed: Any, exchange: Exchange, knobs: Behaviour, *, array: bool
+    path: str,
+    body: bytes,
+    parsed: Any,
+    exchange: Exchange,
+    knobs: Behaviour,
+    *,
+    array: bool,
+    traffic: str | None = None,
 ) -> Reply:
-    """The reply to one call of a model that is billed; `array` says how a stream is sent.
+    """The reply to one call of a model that is billed.
+
+    `array` says how a stream is sent, `traffic` the kind of traffic, where Vertex AI answers.
 
     Raises:
         Refusal: the request is not one the API accepts.
@@ -53,9 +66,9 @@ def answer(
     tokens = sum(each.tokens for each in generations)
     thoughts = sum(each.hidden for each in generations)
     told = request.input_tokens if knobs.input_tokens is None else knobs.input_tokens
-    usage_at = partial(_usage, told, thoughts)
+    usage_at = partial(_usage, told, thoughts, traffic)
     tells = knobs.fault != "no-usage"
-    answered = _Content(request, exchange, seed, usage_at if tells else None)
+    answered = _Content(request, exchange, seed, usage_at if tells else None, traffic)
     if not stream:
         whole = answered.whole(generations, tokens)
         return Reply(request.model.name, {}, tokens, usage_at, tells_usage=tells, body=whole)
@@ -143,6 +156,7 @@ def _wanted(request: ContentRequest, knobs: Behaviour, seed: int) -> Wanted:
         tokens=knobs.output_tokens,
         literal=None if schema is None else json_text(schema or None),
         calls=_calls(request),
+        arguments=knobs.arguments,
     )
 
 
@@ -157,7 +171,7 @@ def _calls(request: ContentRequest) -> tuple[tuple[str, Mapping[str, Any]], ...]
     return chosen or (functions[:1] if request.mode == "ANY" else ())
 
 
-def _usage(prompt: int, thoughts: int, tokens: int) -> Usage:
+def _usage(prompt: int, thoughts: int, traffic: str | None, tokens: int) -> Usage:
     thought = min(tokens, thoughts)
     usage: Usage = {"promptTokenCount": prompt}
     if tokens > thought:
@@ -166,7 +180,10 @@ def _usage(prompt: int, thoughts: int, tokens: int) -> Usage:
     usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": prompt}]
     if thought:
         usage["thoughtsTokenCount"] = thought
-    usage["serviceTier"] = "standard"
+    if traffic is None:
+        usage["serviceTier"] = "standard"
+    else:
+        usage["trafficType"] = traffic
     return usage
 
 
@@ -174,8 +191,14 @@ class _Content:
     """What every part of one reply repeats."""
 
     def __init__(
-        self, request: ContentRequest, exchange: Exchange, seed: int, usage_at: Any
+        self,
+        request: ContentRequest,
+        exchange: Exchange,
+        seed: int,
+        usage_at: Any,
+        traffic: str | None,
     ) -> None:
+        self._traffic = traffic
         self._request = request
         self._exchange = exchange
         self._seed = seed
@@ -197,7 +220,7 @@ class _Content:
             # Thoughts that are not shown are generated before the first part.
             tokens = generation.tokens if last else tokens + count
             candidate = self._candidate([part], 0, generation if last else None)
-            chunk = orjson.dumps(self._envelope([candidate], tokens))
+            chunk = orjson.dumps(self._envelope([candidate], tokens, last=last))
             if array:
                 yield (b",\r\n" if number else b"[") + chunk, tokens
             else:
@@ -232,11 +255,17 @@ class _Content:
         candidate["index"] = index
         return candidate
 
-    def _envelope(self, candidates: list[dict[str, Any]], tokens: int) -> dict[str, Any]:
+    def _envelope(
+        self, candidates: list[dict[str, Any]], tokens: int, *, last: bool = True
+    ) -> dict[str, Any]:
         envelope: dict[str, Any] = {"candidates": candidates}
-        if self._usage_at is not None:
+        if self._traffic is not None and not last:
+            envelope["usageMetadata"] = {"trafficType": self._traffic}
+        elif self._usage_at is not None:
             envelope["usageMetadata"] = self._usage_at(tokens)
         envelope["modelVersion"] = self._request.model.name
+        if self._traffic is not None:
+            envelope["createTime"] = f"{self._exchange.received_at:%Y-%m-%dT%H:%M:%S.%fZ}"
         envelope["responseId"] = self._exchange.reply_id
         return envelope
 

@@ -61,13 +61,17 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request leaves open and what it fixes. `tokens` overrides the length of plain text."""
+    """What a request leaves open and what it fixes.
+
+    `tokens` overrides the length of plain text, `arguments` what tools are called with.
+    """
 
     cap: int | None = None
     hidden: int = 0
     tokens: int | None = None
     literal: str | None = None
     calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    arguments: Mapping[str, Any] | None = None
 
 
 def generate(seed: int, wanted: Wanted) -> Generation:
@@ -79,7 +83,7 @@ def generate(seed: int, wanted: Wanted) -> Generation:
         return Generation(int(room), (), (), cut=True)
     room -= hidden
     if wanted.calls:
-        calls, cut = _calls(wanted.calls, room)
+        calls, cut = _calls(wanted, room)
         return Generation(hidden, (), calls, cut)
     if wanted.literal is not None:
         pieces = pieces_of_literal(wanted.literal)
@@ -91,13 +95,12 @@ def generate(seed: int, wanted: Wanted) -> Generation:
     return Generation(hidden, pieces, (), cut=False)
 
 
-def _calls(
-    wanted: tuple[tuple[str, Mapping[str, Any]], ...], room: float
-) -> tuple[tuple[Call, ...], bool]:
+def _calls(wanted: Wanted, room: float) -> tuple[tuple[Call, ...], bool]:
     calls: list[Call] = []
-    for name, schema in wanted:
+    for name, schema in wanted.calls:
         overhead = CALL_OVERHEAD + count_tokens(name)
-        pieces = pieces_of_literal(orjson.dumps(instance_of(schema)).decode())
+        given = instance_of(schema) if wanted.arguments is None else wanted.arguments
+        pieces = pieces_of_literal(orjson.dumps(given).decode())
         if overhead + len(pieces) > room:
             if overhead <= room:
                 kept = pieces[: int(room) - overhead]

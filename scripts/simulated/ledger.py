@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from genai_prices import calc_price, extract_usage
+from genai_prices import Usage, calc_price, extract_usage
 
 from common.core.money import Nanos, nanos_from_usd
+from scripts.simulated.dialects import DIALECTS
 from scripts.simulated.models import LISTS, Vendor
 
 _FLUSH_AFTER_S = 0.05
-_FLAVORS: dict[Vendor, str] = {"openai": "chat", "anthropic": "default", "gemini": "default"}
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -85,33 +85,69 @@ def price_nanos(
     """What genai-prices says a reported usage costs.
 
     Raises:
-        LookupError: it does not know the model.
+        LookupError: it does not know the model, or the vendor.
         ValueError: it cannot read the usage.
     """
-    extracted = extract_usage(
-        {"modelVersion": model, "usageMetadata": usage}
-        if vendor == "gemini"
-        else {"model": model, "usage": usage},
-        provider_id=LISTS[vendor],
-        api_flavor=_flavor(vendor, usage),
-    )
+    prices = LISTS[vendor]
+    if prices is None:
+        raise LookupError(f"nobody bills {vendor}")
+    if usage.get("trafficType") == "PROVISIONED_THROUGHPUT":
+        raise LookupError("provisioned throughput is not billed by the call")
+    by_hand = _by_hand(vendor, usage)
+    if by_hand is not None:
+        extracted = Usage(**by_hand)
+    else:
+        extracted = extract_usage(
+            _reply(vendor, model, usage), provider_id=prices, api_flavor=_flavor(vendor, usage)
+        ).usage
     price = calc_price(
-        extracted.usage,
+        extracted,
         model,
-        provider_id=LISTS[vendor],
+        provider_id=prices,
         genai_request_timestamp=received_at,
         price_context=price_context,
     )
     return nanos_from_usd(price.total_price)
 
 
+def _by_hand(vendor: Vendor, usage: Mapping[str, Any]) -> dict[str, int] | None:
+    """What is billed, where genai-prices does not read the usage; None where it does."""
+    if usage.keys() == {"input_characters"}:
+        return {"input_characters": usage["input_characters"]}
+    dialect = DIALECTS.get(vendor)
+    if dialect is None:
+        return None
+    if "completion_tokens" not in usage:
+        return {"input_tokens": usage["prompt_tokens"]}
+    return dialect.units(dict(usage)) if dialect.flavor is None else None
+
+
+def _reply(vendor: Vendor, model: str, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of a reply as genai-prices reads."""
+    if vendor == "gemini":
+        return {"modelVersion": model, "usageMetadata": usage}
+    if _flavor(vendor, usage) == "realtime":
+        return {"model": model, "response": {"usage": usage}}
+    return {"model": model, "usage": usage}
+
+
 def _flavor(vendor: Vendor, usage: Mapping[str, Any]) -> str:
-    """What genai-prices calls the endpoint: each names its counters in its own way."""
-    if vendor == "openai" and "input_tokens" in usage:
+    """What genai-prices calls the endpoint: each names its counters in its own way.
+
+    It reads no transcripts; they spell their counters as realtime sessions do.
+    """
+    dialect = DIALECTS.get(vendor)
+    if dialect is not None:
+        return dialect.flavor or ""
+    if vendor != "openai":
+        return "default"
+    if "type" in usage:
+        return "live" if usage["type"] == "duration" else "realtime"
+    if "image_tokens" in usage.get("input_tokens_details", {}):
+        return "images"
+    if "input_tokens" in usage:
         return "responses"
-    if vendor == "openai" and "completion_tokens" not in usage:
-        return "embeddings"
-    return _FLAVORS[vendor]
+    return "chat" if "completion_tokens" in usage else "embeddings"
 
 
 class Ledger:

@@ -13,10 +13,10 @@ CREATED = 1_700_000_000
 """The price list knows no dates of birth, so every model has this one."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _whole_list(vendor: Vendor) -> bytes:
     models = [_described(vendor, _known(vendor, name)) for name in model_names(vendor)]
-    if vendor == "openai":
+    if vendor != "anthropic":
         return orjson.dumps({"object": "list", "data": models})
     ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]}
     return orjson.dumps({"data": models, "has_more": False, **ends})
@@ -36,7 +36,7 @@ def answer(vendor: Vendor, name: str) -> bytes:
 def _known(vendor: Vendor, name: str) -> Model:
     model = find_model(vendor, name)
     if model is None:
-        if vendor == "openai":
+        if vendor != "anthropic":
             message = NO_MODEL.format(name)
             raise Refusal(404, message, param="model", code="model_not_found")
         raise Refusal(404, f"model: {name}")
@@ -44,7 +44,7 @@ def _known(vendor: Vendor, name: str) -> Model:
 
 
 def _described(vendor: Vendor, model: Model) -> dict[str, Any]:
-    if vendor == "openai":
+    if vendor != "anthropic":
         return {"id": model.asked, "object": "model", "created": CREATED, "owned_by": "simulated"}
     return {
         "type": "model",

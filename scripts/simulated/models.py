@@ -12,11 +12,44 @@ from typing import Literal
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice
 
-Vendor = Literal["openai", "anthropic", "gemini"]
-LISTS: dict[Vendor, str] = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
-"""What genai-prices calls the vendor."""
+Vendor = Literal[
+    "openai",
+    "anthropic",
+    "gemini",
+    # The same three, and others, by endpoints in OpenAI's format.
+    "anthropic-chat",
+    "gemini-chat",
+    "vertex-chat",
+    "azure",
+    "compatible",
+    "deepseek",
+    "groq",
+    "mistral",
+    "ollama",
+    "openrouter",
+    "vllm",
+    "xai",
+]
+LISTS: dict[Vendor, str | None] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google",
+    "anthropic-chat": "anthropic",
+    "gemini-chat": "google",
+    "vertex-chat": "google",
+    "azure": "azure",
+    "compatible": "openai",
+    "deepseek": "deepseek",
+    "groq": "groq",
+    "mistral": "mistral",
+    "ollama": None,
+    "openrouter": "openrouter",
+    "vllm": None,
+    "xai": "x-ai",
+}
+"""What genai-prices calls the vendor; None serves any model and bills nothing."""
 
-SNAPSHOTS: dict[Vendor, dict[str, str]] = {
+SNAPSHOTS: dict[str, dict[str, str]] = {
     # https://platform.openai.com/docs/models and the model names in the openai package.
     "openai": {
         "gpt-3.5-turbo": "gpt-3.5-turbo-0125",
@@ -45,17 +78,23 @@ SNAPSHOTS: dict[Vendor, dict[str, str]] = {
         "claude-sonnet-4-0": "claude-sonnet-4-20250514",
         "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
     },
-    "gemini": {},
 }
+"""By the name of the price list."""
 
 _NO_CHAT = re.compile(
-    r"embedding|whisper|tts|image|realtime|transcri|moderation|live|instruct|davinci|babbage|^ada|curie"
+    r"embed|whisper|tts|image|realtime|transcri|moderation|live|instruct|davinci|babbage|^ada|curie"
 )
-_REASONING: dict[Vendor, re.Pattern[str]] = {
+_REASONING: dict[str | None, re.Pattern[str]] = {
     "openai": re.compile(r"^o\d|^gpt-(5|6)(?!.*chat)"),
-    "anthropic": re.compile(r"(?!)"),
-    "gemini": re.compile(r"^gemini-(2\.5|[3-9])"),
+    "azure": re.compile(r"^o\d|^gpt-(5|6)(?!.*chat)"),
+    "google": re.compile(r"^gemini-(2\.5|[3-9])"),
+    "deepseek": re.compile(r".*reasoner"),
+    "groq": re.compile(r".*gpt-oss"),
+    "openrouter": re.compile(r"^openai/(o\d|gpt-5)"),
+    "x-ai": re.compile(r"^grok-(3-mini|4)(?!.*non-reasoning)"),
 }
+"""By the name of the price list; models of others do not reason."""
+_NEVER = re.compile(r"(?!)")
 _OLD_CLAUDE = re.compile(r"^claude-(v?[12]\b|3)")
 _NO_GEO = re.compile(r"^claude-(v?[123]\b|(opus|sonnet)-4-[01]|(opus|sonnet)-4-2025|[a-z]+-4-5)")
 
@@ -81,22 +120,41 @@ def find_model(vendor: Vendor, name: str) -> Model | None:
     """The model of that name, or None if the vendor's price list has none."""
     if not name or name != name.strip():
         return None
+    prices = LISTS[vendor]
+    if prices is None:
+        return _unlisted(name)
     try:
-        _, info = get_snapshot().find_provider_model(name, None, LISTS[vendor], None)
+        _, info = get_snapshot().find_provider_model(name, None, prices, None)
     except LookupError:
         return None
     variants = [variant.when for variant in info.price_variants or ()]
     return Model(
         asked=name,
-        name=SNAPSHOTS[vendor].get(name, name),
+        name=SNAPSHOTS.get(prices, {}).get(name, name),
         window=info.context_window,
         chats=not _NO_CHAT.search(name),
-        reasons=_REASONING[vendor].match(name) is not None,
+        reasons=_REASONING.get(prices, _NEVER).match(name) is not None,
         writes_cache=_prices_cache_writes(info),
         tiers=frozenset(when["service_tier"] for when in variants if "service_tier" in when),
         fast={"speed": "fast"} in variants,
         old=_OLD_CLAUDE.match(name) is not None,
         geo="not_available" if _NO_GEO.match(name) else "global",
+    )
+
+
+def _unlisted(name: str) -> Model:
+    """A model that somebody runs on machines of his own."""
+    return Model(
+        asked=name,
+        name=name,
+        window=None,
+        chats=True,
+        reasons=False,
+        writes_cache=False,
+        tiers=frozenset(),
+        fast=False,
+        old=False,
+        geo="not_available",
     )
 
 
@@ -106,8 +164,13 @@ def _prices_cache_writes(info: ModelInfo) -> bool:
     return any(card.__dict__.get("cache_write_mtok") is not None for card in cards)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def model_names(vendor: Vendor) -> tuple[str, ...]:
     """Names of the price list that are themselves names of models, in its order."""
-    provider = next(entry for entry in get_snapshot().providers if entry.id == LISTS[vendor])
-    return tuple(model.id for model in provider.models if find_model(vendor, model.id) is not None)
+    providers = [entry for entry in get_snapshot().providers if entry.id == LISTS[vendor]]
+    return tuple(
+        model.id
+        for provider in providers
+        for model in provider.models
+        if find_model(vendor, model.id) is not None
+    )

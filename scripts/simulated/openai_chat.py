@@ -23,7 +23,7 @@ from scripts.simulated.generation import (
     seed_of,
 )
 from scripts.simulated.openai_prompts import last_user_text
-from scripts.simulated.openai_requests import ChatRequest
+from scripts.simulated.openai_requests import OPENAI, ChatRequest, Rules
 from scripts.simulated.prompt_cache import PrefixCache, automatic
 from scripts.simulated.replies import Event, Exchange, Reply, Usage
 from scripts.simulated.words import escaped
@@ -36,14 +36,20 @@ _OBFUSCATION = tuple(
 
 
 def answer(
-    body: bytes, parsed: Any, exchange: Exchange, knobs: Behaviour, cache: PrefixCache
+    body: bytes,
+    parsed: Any,
+    exchange: Exchange,
+    knobs: Behaviour,
+    cache: PrefixCache,
+    *,
+    rules: Rules = OPENAI,
 ) -> Reply:
     """The reply to one request.
 
     Raises:
         Refusal: the request is not one the API accepts.
     """
-    request = openai_requests.parse(parsed)
+    request = openai_requests.parse(parsed, rules)
     seed = seed_of(_asked(parsed) if request.stream else body, knobs.seed)
     generations = [
         generate(seed + index * 0x9E3779B9, _wanted(request, knobs, seed))
@@ -96,6 +102,7 @@ def _wanted(request: ChatRequest, knobs: Behaviour, seed: int) -> Wanted:
         tokens=knobs.output_tokens,
         literal=literal,
         calls=_calls(request),
+        arguments=knobs.arguments,
     )
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from scripts.simulated.behaviour import Behaviour
-from scripts.simulated.models import Model, find_model
-from scripts.simulated.openai_requests import NO_MODEL
+from scripts.simulated.models import Model
+from scripts.simulated.openai_requests import NO_MODEL, OPENAI, Rules
 from scripts.simulated.openai_wording import check_integer, invalid_value, wrong_type
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Reply, Usage
@@ -36,7 +36,7 @@ _INVALID_INPUT = (
 )
 
 
-def answer(parsed: Any, knobs: Behaviour) -> Reply:
+def answer(parsed: Any, knobs: Behaviour, rules: Rules = OPENAI) -> Reply:
     """The reply to one request.
 
     Raises:
@@ -44,7 +44,7 @@ def answer(parsed: Any, knobs: Behaviour) -> Reply:
     """
     if not isinstance(parsed, dict):
         raise Refusal(400, "Invalid type: expected an object.", code="invalid_type")
-    model = _model(parsed)
+    model = _model(parsed, rules)
     dimensions = _dimensions(parsed, model)
     encoding = parsed.get("encoding_format") or "float"
     if encoding not in FORMATS:
@@ -74,9 +74,9 @@ def answer(parsed: Any, knobs: Behaviour) -> Reply:
     return Reply(model.name, {}, 0, lambda _: usage, tells_usage=tells, body=orjson.dumps(body))
 
 
-def _model(body: Mapping[str, Any]) -> Model:
+def _model(body: Mapping[str, Any], rules: Rules) -> Model:
     unknown = body.keys() - FIELDS
-    if unknown:
+    if unknown and rules.strict:
         plural = "s" if len(unknown) > 1 else ""
         names = ", ".join(sorted(unknown))
         raise Refusal(400, f"Unrecognized request argument{plural} supplied: {names}")
@@ -85,10 +85,10 @@ def _model(body: Mapping[str, Any]) -> Model:
     name = body["model"]
     if not isinstance(name, str):
         raise wrong_type("model", "a string", name)
-    model = find_model("openai", name)
+    model = rules.find(name)
     if model is None:
         raise Refusal(404, NO_MODEL.format(name), code="model_not_found")
-    if "embedding" not in model.name:
+    if "embed" not in model.name:
         raise Refusal(403, "You are not allowed to generate embeddings from this model")
     return model
 

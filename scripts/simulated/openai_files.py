@@ -1,10 +1,10 @@
 """Files kept at the provider, in OpenAI's shapes and in memory. Free."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.simulated.multipart_forms import form_parts
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Exchange
 
@@ -12,9 +12,6 @@ PURPOSES = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
 NOT_DOWNLOADED = ("assistants", "user_data", "vision")
 LINES_OF_JSON = ("batch", "fine-tune")
 MOST_LISTED = 10_000
-_BOUNDARY = re.compile(rb'multipart/form-data;.*?boundary="?([^";]+)"?', re.IGNORECASE)
-_NAME = re.compile(r'\bname="([^"]*)"')
-_FILE_NAME = re.compile(r'\bfilename="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Files:
         Raises:
             Refusal: it is no multipart form with a file and a purpose (400).
         """
-        form = _parts(content_type, body)
+        form = parts_of_form(content_type, body)
         for name in ("file", "purpose"):
             if name not in form:
                 raise Refusal(400, f"'{name}' is a required property")
@@ -143,21 +140,6 @@ def page_of(
     }
 
 
-def _parts(content_type: bytes, body: bytes) -> dict[str, tuple[str | None, bytes]]:
+def parts_of_form(content_type: bytes, body: bytes) -> dict[str, tuple[str | None, bytes]]:
     """The parts of a multipart form by name, each with its file name and its bytes."""
-    boundary = _BOUNDARY.match(content_type)
-    if boundary is None:
-        raise Refusal(400, "Invalid Content-Type: files are uploaded as multipart/form-data.")
-    delimiter = b"\r\n--" + boundary.group(1)
-    opening, *pieces = (b"\r\n" + body).split(delimiter)
-    if opening.strip() or not pieces or not pieces[-1].startswith(b"--"):
-        raise Refusal(400, "Could not parse multipart form")
-    form: dict[str, tuple[str | None, bytes]] = {}
-    for piece in pieces[:-1]:
-        head, separator, content = piece.partition(b"\r\n\r\n")
-        name = _NAME.search(head.decode(errors="replace"))
-        if name is None or not separator:
-            raise Refusal(400, "Could not parse multipart form")
-        file_name = _FILE_NAME.search(head.decode(errors="replace"))
-        form[name.group(1)] = (file_name.group(1) if file_name else None, content)
-    return form
+    return {part.name: (part.file_name, part.content) for part in form_parts(content_type, body)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from scripts.simulated.models import Model, find_model
+from scripts.simulated.models import Model, Vendor, find_model
 from scripts.simulated.openai_prompts import prompt_of, text_of, tool_name
 from scripts.simulated.openai_wording import (
     check_integer,
@@ -64,6 +64,23 @@ NO_MODEL = "The model `{}` does not exist or you do not have access to it."
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """Whose models are served, under which prefix; others than OpenAI are not as strict."""
+
+    vendor: Vendor = "openai"
+    prefix: str = ""
+    strict: bool = True
+
+    def find(self, name: str) -> Model | None:
+        if not name.startswith(self.prefix):
+            return None
+        return find_model(self.vendor, name.removeprefix(self.prefix))
+
+
+OPENAI = Rules()
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A valid request. `prompt` is what a prompt cache compares; tools stand before messages."""
 
@@ -79,17 +96,23 @@ class ChatRequest:
     prediction_tokens: int
 
 
-def parse(body: Any) -> ChatRequest:
+def parse(body: Any, rules: Rules = OPENAI) -> ChatRequest:
     """The request in a decoded body.
+
+    Without strictness, members that are not known or not simulated are ignored, as compatible
+    endpoints do.
 
     Raises:
         Refusal: as OpenAI refuses it, the first mistake found.
     """
     if not isinstance(body, dict):
         raise Refusal(400, "Invalid type: expected an object.", code="invalid_type")
-    _check_fields(body)
-    model = _model(body)
-    _check_values(body, model)
+    _check_fields(body, strict=rules.strict)
+    model = _model(body, rules)
+    _check_values(body)
+    if rules.strict:
+        _check_choices(body)
+        _check_combinations(body, model)
     prompt, tokens, audio = prompt_of(body)
     if model.window is not None and tokens > model.window:
         raise Refusal(
@@ -107,7 +130,7 @@ def parse(body: Any) -> ChatRequest:
         stream=body.get("stream") is True,
         choices=body.get("n") or 1,
         cap=body.get("max_tokens") if cap is None else cap,
-        tier=_tier(body, model),
+        tier=_tier(body, model) if rules.strict else "default",
         prompt=prompt,
         prompt_tokens=tokens,
         audio_tokens=audio,
@@ -115,9 +138,9 @@ def parse(body: Any) -> ChatRequest:
     )
 
 
-def _check_fields(body: Mapping[str, Any]) -> None:
+def _check_fields(body: Mapping[str, Any], *, strict: bool) -> None:
     unknown = body.keys() - FIELDS
-    if unknown:
+    if unknown and strict:
         plural = "s" if len(unknown) > 1 else ""
         names = ", ".join(sorted(unknown))
         raise Refusal(400, f"Unrecognized request argument{plural} supplied: {names}")
@@ -131,6 +154,11 @@ def _check_fields(body: Mapping[str, Any]) -> None:
             code="missing_required_parameter",
         )
     _check_kinds(body)
+    if strict:
+        _check_simulated(body)
+
+
+def _check_simulated(body: Mapping[str, Any]) -> None:
     for name in NOT_SIMULATED:
         if body.get(name) is not None:
             raise Refusal(400, f"[simulated] '{name}' is not simulated.", param=name)
@@ -149,11 +177,11 @@ def _check_kinds(body: Mapping[str, Any]) -> None:
             raise wrong_type(name, "an array", body[name])
 
 
-def _model(body: Mapping[str, Any]) -> Model:
+def _model(body: Mapping[str, Any], rules: Rules) -> Model:
     name = body["model"]
     if not isinstance(name, str):
         raise wrong_type("model", "a string", name)
-    model = find_model("openai", name)
+    model = rules.find(name)
     if model is None:
         raise Refusal(404, NO_MODEL.format(name), code="model_not_found")
     if not model.chats:
@@ -166,23 +194,25 @@ def _model(body: Mapping[str, Any]) -> Model:
     return model
 
 
-def _check_values(body: Mapping[str, Any], model: Model) -> None:
+def _check_values(body: Mapping[str, Any]) -> None:
     for name, (low, high) in RANGES.items():
         if body.get(name) is not None:
             check_number(name, body[name], low, high)
     for name, least in INTEGERS.items():
         if body.get(name) is not None:
             check_integer(name, body[name], least)
-    for name, allowed in CHOICES.items():
-        if body.get(name) is not None and body[name] not in allowed:
-            raise invalid_value(name, body[name], allowed)
     for name in BOOLEANS:
         if not isinstance(body.get(name, False), bool | None):
             raise wrong_type(name, "a boolean", body[name])
-    _check_combinations(body, model)
     _check_messages(body["messages"])
     _check_tools(body)
     _check_format(body)
+
+
+def _check_choices(body: Mapping[str, Any]) -> None:
+    for name, allowed in CHOICES.items():
+        if body.get(name) is not None and body[name] not in allowed:
+            raise invalid_value(name, body[name], allowed)
 
 
 def _check_combinations(body: Mapping[str, Any], model: Model) -> None:

@@ -61,12 +61,12 @@ class Responses:
         Raises:
             Refusal: the request is not one the API accepts.
         """
-        earlier = self._earlier(parsed)
+        earlier = self.earlier(parsed)
         request = parse(parsed, earlier)
         asked = {k: v for k, v in request.body.items() if k != "previous_response_id"}
         seed = seed_of(orjson.dumps(asked) if earlier else body, knobs.seed)
         generation = generate(seed, _wanted(request, knobs, seed))
-        usage_at = partial(_usage, _input(request, knobs, cache), generation)
+        usage_at = partial(usage_of, input_usage(request, knobs, cache), generation)
         tells = knobs.fault != "no-usage"
         shape = _Shape(request, exchange, generation)
         final = shape.response(usage_at(generation.tokens) if tells else None)
@@ -95,7 +95,7 @@ class Responses:
         name, _, part = call.path.removeprefix(f"{RESPONSES}/").partition("/")
         if call.path == INPUT_TOKENS:
             parsed = decoded(call, body)
-            tokens = parse(parsed, self._earlier(parsed)).input_tokens
+            tokens = parse(parsed, self.earlier(parsed)).input_tokens
             return orjson.dumps({"object": "response.input_tokens", "input_tokens": tokens})
         found = self._stored.get(name)
         if found is None:
@@ -113,7 +113,12 @@ class Responses:
             raise Refusal(400, "[simulated] 'stream' of a stored response is not simulated.")
         return orjson.dumps(found.response)
 
-    def _earlier(self, parsed: Any) -> bytes:
+    def earlier(self, parsed: Any) -> bytes:
+        """The conversation that a request goes on with.
+
+        Raises:
+            Refusal: there is none of that name (400).
+        """
         name = parsed.get("previous_response_id") if isinstance(parsed, dict) else None
         if not isinstance(name, str):
             return b""
@@ -166,11 +171,12 @@ def _wanted(request: ResponsesRequest, knobs: Behaviour, seed: int) -> Wanted:
         tokens=knobs.output_tokens,
         literal=literal,
         calls=_calls(request),
+        arguments=knobs.arguments,
     )
 
 
 def _calls(request: ResponsesRequest) -> tuple[tuple[str, dict[str, Any]], ...]:
-    tools = request.body.get("tools") or []
+    tools = [tool for tool in request.body.get("tools") or () if tool["type"] == "function"]
     choice = request.body.get("tool_choice") or "auto"
     if choice == "none":
         return ()
@@ -187,7 +193,8 @@ def _calls(request: ResponsesRequest) -> tuple[tuple[str, dict[str, Any]], ...]:
     return tuple((tool["name"], tool.get("parameters") or {}) for tool in chosen)
 
 
-def _input(request: ResponsesRequest, knobs: Behaviour, cache: PrefixCache) -> Usage:
+def input_usage(request: ResponsesRequest, knobs: Behaviour, cache: PrefixCache) -> Usage:
+    """Input tokens with their details; remembers the prompt."""
     if knobs.input_tokens is not None:
         return {"input_tokens": knobs.input_tokens, "input_tokens_details": {"cached_tokens": 0}}
     cached, known = automatic(cache, request.model.name, request.prompt, len(request.prompt) // 4)
@@ -197,7 +204,8 @@ def _input(request: ResponsesRequest, knobs: Behaviour, cache: PrefixCache) -> U
     return {"input_tokens": request.input_tokens, "input_tokens_details": details}
 
 
-def _usage(prompt: Usage, generation: Generation, tokens: int) -> Usage:
+def usage_of(prompt: Usage, generation: Generation, tokens: int) -> Usage:
+    """The usage of so many output tokens."""
     return {
         **prompt,
         "output_tokens": tokens,

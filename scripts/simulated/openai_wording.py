@@ -13,7 +13,7 @@ _NAMES = {
 }
 
 
-def check_number(name: str, value: Any, low: int, high: int) -> None:
+def check_number(name: str, value: Any, low: float, high: float) -> None:
     """Both bounds are allowed values.
 
     Raises:

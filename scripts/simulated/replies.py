@@ -30,7 +30,7 @@ class Reply:
     """An answer that generation has decided. Exactly one of `body` and `events` is set.
 
     `terminal` is the event that ends a whole stream. `tells_usage` is false where the client is not
-    told the final usage although it gets everything.
+    told the final usage although it gets everything. `content_type` None is JSON, or events.
     """
 
     model: str
@@ -41,3 +41,4 @@ class Reply:
     body: bytes | None = None
     events: Iterator[Event] | None = None
     terminal: bytes = b""
+    content_type: bytes | None = None

@@ -1,7 +1,8 @@
 """Requests to OpenAI's Responses, checked as strictly as OpenAI checks them.
 
-Every field the official client can send is known. What the simulation cannot do as the real API
-does (the provider's own tools, conversations, stored prompts) is refused and says so.
+Every field the official client can send is known, and `client_metadata`, which Codex sends. What
+the simulation cannot do as the real API does (the provider's own tools, conversations, stored
+prompts) is refused and says so.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,10 @@ from scripts.simulated.openai_wording import (
 from scripts.simulated.refusals import Refusal
 
 _FIELD_NAMES = """
-    access_programs background context_management conversation image include input instructions
-    max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls
-    previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention
+    access_programs background client_metadata context_management conversation image include
+    input instructions max_output_tokens max_tool_calls metadata model moderation
+    parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_options
+    prompt_cache_retention
     reasoning safety_identifier service_tier store stream stream_options temperature text
     tool_choice tools top_logprobs top_p truncation user
 """
@@ -42,8 +44,13 @@ CHOICES = {
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 BOOLEANS = ("stream", "store", "background", "parallel_tool_calls")
 TEXTS = ("instructions", "previous_response_id", "prompt_cache_key", "safety_identifier", "user")
-OBJECTS = ("metadata", "prompt_cache_options", "reasoning", "stream_options", "text")
+OBJECTS = (
+    *("client_metadata", "metadata", "prompt_cache_options", "reasoning", "stream_options"),
+    "text",
+)
 ARRAYS = ("include", "tools")
+NEVER_CALLED = ("custom", "namespace", "web_search")
+"""Kinds of tools that may be offered; the simulated model calls functions only."""
 TOOL_CHOICES = ("none", "auto", "required")
 FORMATS = ("text", "json_object", "json_schema")
 ROLES = ("assistant", "system", "developer", "user")
@@ -239,6 +246,8 @@ def _check_tools(body: Mapping[str, Any]) -> None:
         where = f"tools[{index}]"
         if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
             raise missing(f"{where}.type")
+        if tool["type"] in NEVER_CALLED:
+            continue
         if tool["type"] != "function":
             raise Refusal(
                 400, f"[simulated] the tool {tool['type']!r} is not simulated.", param=where

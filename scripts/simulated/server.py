@@ -1,10 +1,18 @@
-"""The simulated LLM provider as an ASGI application: three vendors on one port.
+"""The simulated LLM provider as an ASGI application: many vendors on one port.
 
     /openai/v1/chat/completions  /openai/v1/models[/{id}]    /openai/v1/embeddings
-    /openai/v1/responses...
+    /openai/v1/responses...      /openai/v1/completions
+    /openai/v1/images/{generations,edits,variations}
+    /openai/v1/audio/{speech,transcriptions,translations}
     /openai/v1/moderations       /openai/v1/files...         /openai/v1/batches...
     /anthropic/v1/messages       /anthropic/v1/models[/{id}]
+    /anthropic/v1/messages/{count_tokens,batches...}         /anthropic/v1/files...
+    /anthropic/v1/chat/completions
     /gemini/{v1,v1beta}/models/{id}:{verb}      /gemini/{v1,v1beta}/models[/{id}]
+    /gemini/v1beta/openai/{chat/completions,embeddings,models}
+    /vertex/v1/projects/{id}/locations/{id}/endpoints/openapi/{chat/completions,...}
+    /u/{name}/{chat/completions,embeddings,models}, in the dialect that the name says
+    /vertex/{v1,v1beta1}/projects/{id}/locations/{id}/publishers/google/models/{id}:{verb}
     /simulated/health            /simulated/ledger?after=SEQ    /simulated/behaviour
 
 It exists so that tests, benchmarks and the local stack have a provider that answers, bills and
@@ -22,35 +30,23 @@ from typing import Any
 
 import orjson
 
-from scripts.simulated import (
-    anthropic_messages,
-    gemini_border,
-    gemini_content,
-    model_lists,
-    openai_chat,
-    openai_embeddings,
-    openai_responses,
-    recordings,
-)
+from scripts.simulated import gemini_border, recordings
 from scripts.simulated.behaviour import RANDOM_FAULTS, Behaviour
 from scripts.simulated.delivery import Connection, Delivery, Message, Receive, Send
 from scripts.simulated.ledger import Entry, Ledger
 from scripts.simulated.models import Vendor
-from scripts.simulated.openai_free import FREE, FreeEndpoints
-from scripts.simulated.prompt_cache import PrefixCache
 from scripts.simulated.recordings import Recordings
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Exchange, Reply
+from scripts.simulated.routes import Account, Billed, Found, Route, find
 from scripts.simulated.vendors import (
     EVENTS,
     JSON,
-    MODELS,
     RESPONSES,
     SIMULATED,
     Call,
     check_key,
-    check_route,
-    decoded,
+    check_method,
     error_body,
     error_event,
     raise_fault,
@@ -58,6 +54,8 @@ from scripts.simulated.vendors import (
 )
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+_REPLY_IDS: dict[Vendor, str] = {"anthropic": "msg_sim_", "gemini": "msg_sim_"}
+"""How the ids of replies begin; elsewhere as OpenAI's."""
 
 
 class SimulatedProvider:
@@ -72,13 +70,7 @@ class SimulatedProvider:
         self._now = now
         self._recordings = Recordings(replies)
         self._draws = random.Random(behaviour.seed)  # noqa: S311 - repeatable on purpose
-        self._free = FreeEndpoints()
-        self._responses = openai_responses.Responses()
-        self._caches: dict[Vendor, PrefixCache] = {
-            "openai": PrefixCache(),
-            "anthropic": PrefixCache(),
-            "gemini": PrefixCache(),
-        }
+        self._account = Account()
         # Ids stay unique when a ledger file outlives the process.
         self._nonce = os.urandom(4).hex()
         self._serial = 0
@@ -91,14 +83,11 @@ class SimulatedProvider:
         if scope["type"] != "http":
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path.startswith("/openai/v1/"):
-            await self._vendor("openai", path[7:], scope, receive, connection)
-        elif path.startswith("/anthropic/v1/"):
-            await self._vendor("anthropic", path[10:], scope, receive, connection)
-        elif path.startswith("/gemini/v1"):
-            await self._vendor("gemini", path[7:], scope, receive, connection)
-        else:
+        found = find(path)
+        if found is None:
             await self._own(path, scope, receive, connection)
+            return
+        await self._vendor(found, scope, receive, connection)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -109,19 +98,19 @@ class SimulatedProvider:
                 return
 
     async def _vendor(
-        self, vendor: Vendor, path: str, scope: Any, receive: Receive, connection: Connection
+        self, found: Found, scope: Any, receive: Receive, connection: Connection
     ) -> None:
         call = Call(
-            vendor=vendor,
+            vendor=found.vendor,
             method=scope["method"],
-            path=path,
+            path=found.path,
             headers=dict(scope["headers"]),
-            exchange=self._exchange(vendor, path),
+            exchange=self._exchange(found.vendor, found.path),
             query=scope["query_string"],
         )
         self.in_flight += 1
         try:
-            await self._answer(call, receive, connection)
+            await self._answer(call, found.route, receive, connection)
         except Refusal as refusal:
             headers = [*reply_headers(call, JSON), *refusal.headers]
             await connection.answer(refusal.status, headers, error_body(call, refusal))
@@ -131,39 +120,29 @@ class SimulatedProvider:
     def _exchange(self, vendor: Vendor, path: str) -> Exchange:
         self._serial += 1
         suffix = f"{self._nonce}{self._serial:08x}"
-        prefix = "chatcmpl-sim-" if vendor == "openai" else "msg_sim_"
+        prefix = _REPLY_IDS.get(vendor, "chatcmpl-sim-")
         if path == RESPONSES:
             prefix = "resp_sim_"
         return Exchange(f"req_sim_{suffix}", f"{prefix}{suffix}", suffix, self._now())
 
-    async def _answer(self, call: Call, receive: Receive, connection: Connection) -> None:
+    async def _answer(
+        self, call: Call, route: Route | None, receive: Receive, connection: Connection
+    ) -> None:
         knobs = self._drawn(self.behaviour.for_request(call.headers))
-        check_route(call)
+        check_method(call, () if route is None else route.methods)
         check_key(call)
-        if call.vendor == "gemini" and call.method == "GET":
-            body = gemini_content.free_answer(call.path, None)
-            await connection.answer(200, reply_headers(call, JSON), body)
-            return
-        if call.vendor != "gemini" and call.path.startswith(MODELS):
-            body = model_lists.answer(call.vendor, call.path.removeprefix(MODELS).strip("/"))
-            await connection.answer(200, reply_headers(call, JSON), body)
-            return
-        body = await _read(receive)
-        if call.path.startswith(FREE):
-            raise_fault(call, knobs.fault)
-            kind, content = self._free.answer(call, body)
+        body = b"" if route is not None and route.listing else await _read(receive)
+        if route is not None and route.free is not None:
+            if not route.listing:
+                raise_fault(call, knobs.fault)
+            kind, content = route.free(self._account, call, body)
             await connection.answer(200, reply_headers(call, (b"content-type", kind)), content)
-            return
-        if call.path.endswith(":countTokens"):
-            raise_fault(call, knobs.fault)
-            content = gemini_content.free_answer(call.path, decoded(call, body))
-            await connection.answer(200, reply_headers(call, JSON), content)
-            return
-        if call.path.startswith(f"{RESPONSES}/"):
-            raise_fault(call, knobs.fault)
-            content = self._responses.free(call, body)
-            await connection.answer(200, reply_headers(call, JSON), content)
-            return
+        elif route is not None and route.billed is not None:
+            await self._bill(call, route.billed, body, knobs, connection)
+
+    async def _bill(
+        self, call: Call, answer: Billed, body: bytes, knobs: Behaviour, connection: Connection
+    ) -> None:
         recorded = call.headers.get(b"x-simulated-replay")
         if recorded is not None:
             recording = self._recordings.named(recorded.decode("latin-1"))
@@ -173,26 +152,13 @@ class SimulatedProvider:
                 await connection.drop()
         else:
             raise_fault(call, knobs.fault)
-            await self._generate(call, body, knobs, connection)
+            reply = answer(self._account, call, body, knobs)
+            await self._deliver(call, reply, knobs, connection)
 
-    async def _generate(
-        self, call: Call, body: bytes, knobs: Behaviour, connection: Connection
+    async def _deliver(
+        self, call: Call, reply: Reply, knobs: Behaviour, connection: Connection
     ) -> None:
-        parsed = decoded(call, body)
-        cache = self._caches[call.vendor]
-        if call.vendor == "gemini":
-            array = gemini_content.is_array(call.query)
-            reply = gemini_content.answer(
-                call.path, body, parsed, call.exchange, knobs, array=array
-            )
-        elif call.path == openai_embeddings.PATH:
-            reply = openai_embeddings.answer(parsed, knobs)
-        elif call.path == RESPONSES:
-            reply = self._responses.answer(body, parsed, call.exchange, knobs, cache)
-        else:
-            protocol = openai_chat if call.vendor == "openai" else anthropic_messages
-            reply = protocol.answer(body, parsed, call.exchange, knobs, cache)
-        if reply.body is not None and knobs.fault == "error-event":
+        if (reply.body is not None or reply.content_type) and knobs.fault == "error-event":
             raise_fault(call, "status-500")
         delivery = Delivery(
             connection,
@@ -276,6 +242,8 @@ class SimulatedProvider:
 
 
 def _content_type(call: Call, reply: Reply) -> tuple[bytes, bytes]:
+    if reply.content_type is not None:
+        return b"content-type", reply.content_type
     in_pieces = call.vendor == "gemini" and gemini_border.answers_array(call.path, call.query)
     return EVENTS if reply.body is None and not in_pieces else JSON
 

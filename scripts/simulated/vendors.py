@@ -1,10 +1,11 @@
-"""What differs between the two vendors at the border: routes, keys, headers, error shapes, faults.
+"""What differs between the vendors at the border: keys, headers, error shapes, faults.
 
-A request is checked in the order of the real APIs: route and method, key, body.
+One row of `BORDERS` for each. A request is checked in the order of the real APIs: route and method,
+key, body.
 """
 
-import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 from scripts.simulated import gemini_border
 from scripts.simulated.anthropic_requests import VERSIONS
 from scripts.simulated.delivery import Headers
+from scripts.simulated.dialects import DIALECTS, Dialect
 from scripts.simulated.models import Vendor
 from scripts.simulated.refusals import (
     ANTHROPIC_FAULTS,
@@ -25,30 +27,7 @@ from scripts.simulated.refusals import (
 from scripts.simulated.replies import Exchange
 
 KEY = b"sim"
-MODELS = "/v1/models"
 RESPONSES = "/v1/responses"
-_ROUTES: dict[Vendor, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "openai": (
-        (r"/v1/chat/completions", ("POST",)),
-        (r"/v1/embeddings", ("POST",)),
-        (r"/v1/moderations", ("POST",)),
-        (r"/v1/files", ("GET", "POST")),
-        (r"/v1/files/[^/]+", ("GET", "DELETE")),
-        (r"/v1/files/[^/]+/content", ("GET",)),
-        (r"/v1/batches", ("GET", "POST")),
-        (r"/v1/batches/[^/]+", ("GET",)),
-        (r"/v1/batches/[^/]+/cancel", ("POST",)),
-        (r"/v1/responses(/input_tokens)?", ("POST",)),
-        (r"/v1/responses/[^/]+", ("GET", "DELETE")),
-        (r"/v1/responses/[^/]+/cancel", ("POST",)),
-        (r"/v1/responses/[^/]+/input_items", ("GET",)),
-        (r"/v1/models(/.*)?", ("GET",)),
-    ),
-    "anthropic": ((r"/v1/messages", ("POST",)), (r"/v1/models(/.*)?", ("GET",))),
-    "gemini": gemini_border.ROUTES,
-}
-"""Patterns of paths, and the methods served there."""
-
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 SIMULATED = (b"x-simulated", b"true")
@@ -70,6 +49,7 @@ _ANTHROPIC_LIMITS = (
     (b"input-tokens", b"400000", b"399000"),
     (b"output-tokens", b"80000", b"79000"),
 )
+_NO_PATH = 404
 _OPENAI_NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
     "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -83,17 +63,11 @@ _OPENAI_BAD_JSON = (
     "your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not "
     "valid JSON.)"
 )
-_BAD_JSON: dict[Vendor, str] = {
-    "openai": _OPENAI_BAD_JSON,
-    "anthropic": "The request body is not valid JSON",
-    "gemini": gemini_border.BAD_JSON,
-}
-_FAULTS = {"openai": OPENAI_FAULTS, "anthropic": ANTHROPIC_FAULTS, "gemini": gemini_border.FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a vendor's API. The path begins with `/v1/`, the query is as it came."""
+    """One request to a vendor's API. The path is what follows the vendor's address."""
 
     vendor: Vendor
     method: str
@@ -103,53 +77,44 @@ class Call:
     query: bytes = b""
 
 
-def check_route(call: Call) -> None:
-    """Both vendors serve what their routes say.
+@dataclass(frozen=True, slots=True)
+class Border:
+    """How one vendor's API looks, whatever is asked of it.
+
+    `misplaced` refuses a path (404), or a method (405). `error_event` is how an error is told after
+    a stream has started.
+    """
+
+    check_key: Callable[[Call], None]
+    misplaced: Callable[[Call, int], Refusal]
+    bad_json: str
+    faults: Mapping[str, Refusal]
+    error: Callable[[Call, Refusal], bytes]
+    error_event: Callable[[Call], bytes]
+    headers: Callable[[Call, tuple[bytes, bytes]], Headers]
+
+
+def check_method(call: Call, allowed: tuple[str, ...]) -> None:
+    """No methods are allowed where nothing is served.
 
     Raises:
         Refusal: nothing is served there (404), or not with that method (405).
     """
-    routes = _ROUTES[call.vendor]
-    methods = next((found for path, found in routes if re.fullmatch(path, call.path)), ())
-    if not methods:
-        if call.vendor == "openai":
-            raise Refusal(404, f"Invalid URL ({call.method} {call.path})")
-        raise Refusal(404, "Not Found")
-    if call.method not in methods:
-        headers = ((b"allow", ", ".join(methods).encode()),)
-        if call.vendor == "openai":
-            message = f"Not allowed to {call.method} on {call.path}."
-            raise Refusal(405, message, code="method_not_supported", headers=headers)
-        raise Refusal(405, "Method Not Allowed", headers=headers)
+    border = BORDERS[call.vendor]
+    if not allowed:
+        raise border.misplaced(call, 404)
+    if call.method not in allowed:
+        headers = ((b"allow", ", ".join(allowed).encode()),)
+        raise replace(border.misplaced(call, 405), headers=headers)
 
 
 def check_key(call: Call) -> None:
-    """The key is `sim`; Anthropic takes it in either of two headers.
+    """The key is `sim`, in each form that the vendor takes.
 
     Raises:
-        Refusal: no key or a wrong one (401), or no `anthropic-version` (400).
+        Refusal: no key or a wrong one, or another header is missing.
     """
-    if call.vendor == "gemini":
-        gemini_border.check_key(call.headers, call.query, KEY)
-        return
-    given = call.headers.get(b"authorization", b"")
-    bearer = given[7:].strip() if given[:7].lower() == b"bearer " else None
-    if call.vendor == "openai":
-        if bearer is None:
-            raise Refusal(401, _OPENAI_NO_KEY)
-        if bearer != KEY:
-            raise Refusal(401, _OPENAI_WRONG_KEY, code="invalid_api_key")
-        return
-    key = call.headers.get(b"x-api-key", bearer)
-    if key is None:
-        raise Refusal(401, "x-api-key header is required")
-    if key != KEY:
-        raise Refusal(401, "invalid x-api-key")
-    version = call.headers.get(b"anthropic-version")
-    if version is None:
-        raise Refusal(400, "anthropic-version: header is required")
-    if version.decode("latin-1") not in VERSIONS:
-        raise Refusal(400, "anthropic-version: is not a valid version")
+    BORDERS[call.vendor].check_key(call)
 
 
 def decoded(call: Call, body: bytes) -> Any:
@@ -161,7 +126,7 @@ def decoded(call: Call, body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Refusal(400, _BAD_JSON[call.vendor]) from None
+        raise Refusal(400, BORDERS[call.vendor].bad_json) from None
 
 
 def raise_fault(call: Call, fault: str | None) -> None:
@@ -170,45 +135,99 @@ def raise_fault(call: Call, fault: str | None) -> None:
     Raises:
         Refusal: the fault is one of those that answer with a status.
     """
-    faults = _FAULTS[call.vendor]
-    if fault in faults:
+    faults = BORDERS[call.vendor].faults
+    if fault is not None and fault in faults:
         raise replace(faults[fault])
 
 
 def error_body(call: Call, refusal: Refusal) -> bytes:
     """The refusal in the vendor's shape."""
-    if call.vendor == "openai":
-        return openai_error(refusal)
-    if call.vendor == "gemini":
-        return gemini_border.error(refusal)
-    return anthropic_error(refusal, call.exchange.request_id)
+    return BORDERS[call.vendor].error(call, refusal)
 
 
 def error_event(call: Call) -> bytes:
     """The event by which the vendor reports an error after a stream has started."""
-    if call.vendor == "gemini":
-        return gemini_border.error_chunk(call.query)
-    if call.vendor == "openai":
-        message = f"{OPENAI_SORRY} [simulated fault]"
-        if call.path == RESPONSES:
-            told = {"code": "server_error", "message": message, "param": None}
-            data = orjson.dumps({"type": "error", "sequence_number": 0, **told})
-            return b"event: error\ndata: %b\n\n" % data
-        return b"data: %b\n\n" % openai_error(Refusal(500, message))
-    refusal = Refusal(529, "Overloaded [simulated fault]")
-    return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, call.exchange.request_id)
+    return BORDERS[call.vendor].error_event(call)
 
 
 def reply_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
     """The headers of every answer of the vendor."""
-    request_id = call.exchange.request_id.encode()
-    if call.vendor == "openai":
-        return [content_type, (b"x-request-id", request_id), *_OPENAI_HEADERS]
-    if call.vendor == "gemini":
-        return [content_type, SIMULATED, *gemini_border.HEADERS]
+    return BORDERS[call.vendor].headers(call, content_type)
+
+
+def _bearer(call: Call) -> bytes | None:
+    given = call.headers.get(b"authorization", b"")
+    return given[7:].strip() if given[:7].lower() == b"bearer " else None
+
+
+def _check_openai_key(call: Call) -> None:
+    bearer = _bearer(call)
+    if bearer is None:
+        raise Refusal(401, _OPENAI_NO_KEY)
+    if bearer != KEY:
+        raise Refusal(401, _OPENAI_WRONG_KEY, code="invalid_api_key")
+
+
+def _check_azure_key(call: Call) -> None:
+    if call.headers.get(b"api-key", _bearer(call)) != KEY:
+        raise Refusal(401, "Access denied due to invalid subscription key or wrong API endpoint.")
+
+
+def _check_anthropic_key(call: Call) -> None:
+    key = call.headers.get(b"x-api-key", _bearer(call))
+    if key is None:
+        raise Refusal(401, "x-api-key header is required")
+    if key != KEY:
+        raise Refusal(401, "invalid x-api-key")
+    version = call.headers.get(b"anthropic-version")
+    if version is None:
+        raise Refusal(400, "anthropic-version: header is required")
+    if version.decode("latin-1") not in VERSIONS:
+        raise Refusal(400, "anthropic-version: is not a valid version")
+
+
+def _misplaced_at_openai(call: Call, status: int) -> Refusal:
+    if status == _NO_PATH:
+        return Refusal(status, f"Invalid URL ({call.method} {call.path})")
+    message = f"Not allowed to {call.method} on {call.path}."
+    return Refusal(status, message, code="method_not_supported")
+
+
+def _misplaced(_call: Call, status: int) -> Refusal:
+    return Refusal(status, "Not Found" if status == _NO_PATH else "Method Not Allowed")
+
+
+def _openai_event(call: Call) -> bytes:
+    message = f"{OPENAI_SORRY} [simulated fault]"
+    if call.path == RESPONSES:
+        told = {"code": "server_error", "message": message, "param": None}
+        data = orjson.dumps({"type": "error", "sequence_number": 0, **told})
+        return b"event: error\ndata: %b\n\n" % data
+    return b"data: %b\n\n" % openai_error(Refusal(500, message))
+
+
+def _anthropic_event(call: Call) -> bytes:
+    refusal = Refusal(529, "Overloaded [simulated fault]")
+    return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, call.exchange.request_id)
+
+
+def _openai_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
+    return [content_type, (b"x-request-id", call.exchange.request_id.encode()), *_OPENAI_HEADERS]
+
+
+def _gemini_headers(_call: Call, content_type: tuple[bytes, bytes]) -> Headers:
+    return [content_type, SIMULATED, *gemini_border.HEADERS]
+
+
+def _compatible_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
+    return [content_type, SIMULATED, (b"x-request-id", call.exchange.request_id.encode())]
+
+
+def _anthropic_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
     received = call.exchange.received_at.utctimetuple()
     reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", received).encode()
-    headers: Headers = [content_type, (b"request-id", request_id), SIMULATED]
+    request_id = (b"request-id", call.exchange.request_id.encode())
+    headers: Headers = [content_type, request_id, SIMULATED]
     for name, limit, remaining in _ANTHROPIC_LIMITS:
         prefix = b"anthropic-ratelimit-" + name
         headers += [
@@ -217,3 +236,49 @@ def reply_headers(call: Call, content_type: tuple[bytes, bytes]) -> Headers:
             (prefix + b"-reset", reset),
         ]
     return headers
+
+
+_OPENAI = Border(
+    check_key=_check_openai_key,
+    misplaced=_misplaced_at_openai,
+    bad_json=_OPENAI_BAD_JSON,
+    faults=OPENAI_FAULTS,
+    error=lambda _, refusal: openai_error(refusal),
+    error_event=_openai_event,
+    headers=_openai_headers,
+)
+_ANTHROPIC = Border(
+    check_key=_check_anthropic_key,
+    misplaced=_misplaced,
+    bad_json="The request body is not valid JSON",
+    faults=ANTHROPIC_FAULTS,
+    error=lambda call, refusal: anthropic_error(refusal, call.exchange.request_id),
+    error_event=_anthropic_event,
+    headers=_anthropic_headers,
+)
+_GEMINI = Border(
+    check_key=lambda call: gemini_border.check_key(call.path, call.headers, call.query, KEY),
+    misplaced=_misplaced,
+    bad_json=gemini_border.BAD_JSON,
+    faults=gemini_border.FAULTS,
+    error=lambda _, refusal: gemini_border.error(refusal),
+    error_event=lambda call: gemini_border.error_chunk(call.query),
+    headers=_gemini_headers,
+)
+
+
+def _compatible(dialect: Dialect) -> Border:
+    return replace(
+        _OPENAI,
+        check_key=_check_azure_key if dialect.vendor == "azure" else _check_openai_key,
+        error=lambda _, refusal: dialect.error(refusal),
+        headers=_compatible_headers,
+    )
+
+
+BORDERS: Mapping[Vendor, Border] = {
+    "openai": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    **{vendor: _compatible(dialect) for vendor, dialect in DIALECTS.items()},
+}

@@ -3,11 +3,11 @@
 import pytest
 
 from common.gateway.access import check_access
+from common.gateway.destinations import VENDORS
 from common.gateway.keys import KeyPolicy
 from common.gateway.refusals import Refusal
 from common.llm.forms import FORMS
 from common.llm.paths import ProtocolName
-from common.llm.protocol import PROTOCOLS
 from tests.gateway.making import a_key
 
 CHEAP = KeyPolicy(models=("gpt-4o-mini*", "claude-haiku-?-5"))
@@ -17,8 +17,8 @@ def _check(
     policy: KeyPolicy, body: bytes, *, protocol: ProtocolName = "openai", metered: bool = True
 ) -> None:
     form = FORMS["openai_chat" if protocol == "openai" else "anthropic_messages"]
-    wire = PROTOCOLS[protocol]
-    check_access(a_key(policy=policy), wire, form.read_facts(body), body, metered=metered)
+    destination = VENDORS[protocol]
+    check_access(a_key(policy=policy), destination, form.read_facts(body), body, metered=metered)
 
 
 def _code(policy: KeyPolicy, body: bytes) -> str:
@@ -86,3 +86,29 @@ def test_a_list_of_models_needs_the_provider_but_no_model() -> None:
 def test_a_refusal_says_what_is_allowed() -> None:
     with pytest.raises(Refusal, match=r"'gpt-5'. It may use: gpt-4o-mini\*, claude-haiku-\?-5"):
         _check(CHEAP, b'{"model":"gpt-5"}')
+
+
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%s\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n\xff\r\n--b--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (FORM % b"whisper-1", None),
+        (FORM % b"gpt-4o-transcribe", "model_not_allowed"),
+        (FORM % b"whisper-1" + FORM % b"gpt-4o-transcribe", "unreadable_request"),
+    ],
+)
+def test_a_form_names_its_model_as_a_body_does(body: bytes, code: str | None) -> None:
+    key = a_key(policy=KeyPolicy(models=("whisper-*",)))
+    facts = FORMS["openai_transcripts"].read_facts(body)
+
+    if code is None:
+        check_access(key, VENDORS["openai"], facts, body, metered=True)
+        return
+    with pytest.raises(Refusal) as raised:
+        check_access(key, VENDORS["openai"], facts, body, metered=True)
+    assert raised.value.code == code

@@ -4,26 +4,27 @@ import pytest
 
 from common.core.secrets import Secret
 from common.gateway.credentials import (
-    Credentials,
+    ProviderKey,
     answered_headers,
     forwarded_headers,
     forwarded_query,
+    managed_key,
     read_credentials,
 )
+from common.gateway.destinations import Credential
 from common.gateway.keys import key_digest
 from common.gateway.refusals import Refusal
 from tests.gateway.making import key_text
 
 OURS = key_text()
-MANAGED = {"openai": Secret("sk-installation"), "anthropic": Secret("sk-ant-installation")}
+MANAGED = Credential("main", Secret("sk-installation"))
 
 
-def _read(
-    headers: dict[str, str], *, query: str = "", anthropic: bool = False, managed: bool = True
-) -> Credentials:
-    return read_credentials(
-        headers, query, "anthropic" if anthropic else "openai", MANAGED if managed else {}
-    )
+def _read(headers: dict[str, str], *, query: str = "", anthropic: bool = False) -> ProviderKey:
+    """The key that pays for a call with these headers."""
+    shown = read_credentials(headers, query, "anthropic" if anthropic else "openai")
+    assert shown.digest == key_digest(OURS)
+    return shown.own or managed_key(MANAGED, "anthropic" if anthropic else "openai")
 
 
 @pytest.mark.parametrize(
@@ -45,16 +46,14 @@ def test_a_caller_s_own_provider_key_goes_through_in_its_form(
 ) -> None:
     found = _read({"x-gateway-key": OURS, **headers}, anthropic=anthropic)
 
-    name, value = found.provider_header
-    assert ((name, value.reveal()), found.managed) == (sent, False)
-    assert found.provider_key.reveal() == "sk-mine"
-    assert found.digest == key_digest(OURS)
+    assert ((found.header, found.value.reveal()), found.managed) == (sent, False)
+    assert found.secret.reveal() == "sk-mine"
 
 
 def test_a_provider_key_beside_ours_pays_whichever_header_ours_is_in() -> None:
     found = _read({"authorization": f"Bearer {OURS}", "x-api-key": "sk-mine"}, anthropic=True)
 
-    assert (found.provider_key.reveal(), found.managed) == ("sk-mine", False)
+    assert (found.secret.reveal(), found.managed) == ("sk-mine", False)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +76,9 @@ def test_the_installation_s_key_pays_where_only_ours_was_sent(
     openai = _read(headers, query=query)
     anthropic = _read(headers, query=query, anthropic=True)
 
-    assert (openai.digest, openai.managed, anthropic.managed) == (key_digest(OURS), True, True)
-    assert openai.provider_header == ("authorization", Secret("Bearer sk-installation"))
-    assert anthropic.provider_header == ("x-api-key", Secret("sk-ant-installation"))
+    assert (openai.managed, openai.credential, anthropic.managed) == (True, "main", True)
+    assert (openai.header, openai.value.reveal()) == ("authorization", "Bearer sk-installation")
+    assert (anthropic.header, anthropic.value.reveal()) == ("x-api-key", "sk-installation")
 
 
 @pytest.mark.parametrize(
@@ -93,20 +92,18 @@ def test_the_installation_s_key_pays_where_only_ours_was_sent(
         ({"x-gateway-key": OURS[:-1] + ("a" if OURS[-1] != "a" else "b")}, "invalid_gateway_key"),
         ({"authorization": "Bearer ocg_short"}, "invalid_gateway_key"),
         ({"x-gateway-key": str(key_digest(OURS))}, "invalid_gateway_key"),
-        ({"x-gateway-key": OURS}, "missing_provider_key"),
-        ({"authorization": f"Bearer {OURS}"}, "missing_provider_key"),
     ],
 )
 def test_a_missing_or_damaged_key_is_401(headers: dict[str, str], code: str) -> None:
     with pytest.raises(Refusal) as raised:
-        _read(headers, managed=False)
+        _read(headers)
 
     assert (raised.value.code, raised.value.status) == (code, 401)
 
 
 def test_no_refusal_repeats_a_key() -> None:
     with pytest.raises(Refusal) as raised:
-        _read({"x-gateway-key": "ocg_almost", "authorization": "Bearer sk-mine"}, managed=False)
+        _read({"x-gateway-key": "ocg_almost", "authorization": "Bearer sk-mine"})
 
     assert "sk-mine" not in raised.value.message
     assert "almost" not in raised.value.message
@@ -186,7 +183,7 @@ def test_a_repeated_header_is_forwarded_as_often_as_it_came() -> None:
     ],
 )
 def test_a_gateway_key_is_taken_out_of_the_query(query: str, forwarded: str) -> None:
-    assert forwarded_query(query, _read({"x-gateway-key": OURS})) == forwarded
+    assert forwarded_query(query, _read({"x-gateway-key": OURS}), "openai") == forwarded
 
 
 def test_a_provider_s_headers_pass_but_for_those_of_the_connection() -> None:
@@ -203,3 +200,13 @@ def test_a_provider_s_headers_pass_but_for_those_of_the_connection() -> None:
 
     assert answered_headers(raw, edited=True) == kept
     assert (b"content-length", b"3") in answered_headers(raw, edited=False)
+
+
+def test_a_caller_does_not_choose_who_pays_with_the_installation_s_key() -> None:
+    raw = [(b"x-goog-user-project", b"theirs")]
+
+    managed = forwarded_headers(raw, _read({"x-gateway-key": OURS}))
+    own = forwarded_headers(raw, _read({"x-gateway-key": OURS, "authorization": "Bearer sk-mine"}))
+
+    assert raw[0] not in managed
+    assert raw[0] in own

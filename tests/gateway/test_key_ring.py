@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from common.core.ports import Put
-from common.gateway.key_ring import CONTROL, KeyRing
+from common.gateway.control import CONTROL, Control
+from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from tests.gateway.making import START, SetClock, WatchedDocuments, a_key, key_text, store
@@ -15,7 +16,7 @@ from tests.gateway.making import START, SetClock, WatchedDocuments, a_key, key_t
 
 @pytest.fixture
 def ring(documents: WatchedDocuments, clock: SetClock) -> KeyRing:
-    return KeyRing(documents, clock)
+    return KeyRing(documents, clock, Control(documents, clock))
 
 
 async def _revoke(documents: WatchedDocuments, clock: SetClock, key: Key) -> None:
@@ -35,7 +36,7 @@ async def _settle() -> None:
     """Let the control document that a call asked for in the background arrive."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     async with asyncio.timeout(5):
-        await asyncio.gather(*(t for t in others if "_read_control" in repr(t.get_coro())))
+        await asyncio.gather(*(t for t in others if "Control._read" in repr(t.get_coro())))
 
 
 async def test_reads_a_known_key_once_a_minute(

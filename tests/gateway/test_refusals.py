@@ -19,24 +19,41 @@ STATUS = {
     "revoked_gateway_key": 401,
     "missing_provider_key": 401,
     "unreadable_request": 400,
+    "budget_exceeded": 402,
+    "unpriced_model": 402,
+    "unbounded_request": 402,
+    "async_not_bounded": 402,
+    "budget_unavailable": 503,
     "incomplete_request": 400,
     "model_not_allowed": 403,
     "upstream_not_allowed": 403,
+    "model_not_found": 404,
+    "unknown_upstream": 404,
     "method_not_allowed": 405,
     "body_too_large": 413,
+    "rate_limited": 429,
+    "head_too_large": 431,
     "internal_error": 500,
     "endpoint_not_supported": 501,
     "upstream_unreachable": 502,
     "upstream_disconnected": 502,
+    "upstream_credential_unavailable": 502,
     "store_unavailable": 503,
     "upstream_timeout": 504,
 }
+OPENAI_TYPES = {402: "insufficient_quota", 429: "rate_limit_exceeded"} | dict.fromkeys(
+    range(500, 600), "server_error"
+)
 ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
+    404: "not_found_error",
     405: "invalid_request_error",
     413: "request_too_large",
+    429: "rate_limit_error",
+    431: "invalid_request_error",
     500: "api_error",
     501: "api_error",
     502: "api_error",
@@ -81,7 +98,7 @@ async def test_an_openai_caller_gets_openai_s_form(code: Code) -> None:
 
     error = openai.types.shared.ErrorObject.model_validate(json.loads(sent.body)["error"])
     assert (error.code, error.message) == (code, "Why, and what to do: é.")
-    assert error.type == ("server_error" if STATUS[code] >= 500 else "invalid_request_error")
+    assert error.type == OPENAI_TYPES.get(STATUS[code], "invalid_request_error")
     assert sent.messages[0]["status"] == STATUS[code]
 
 
@@ -119,6 +136,20 @@ async def test_a_retry_that_may_help_says_when() -> None:
     assert b"x-should-retry" not in sent.headers
 
 
+async def test_a_limit_is_named_beside_the_time_to_wait() -> None:
+    sent = await _refuse(Refusal("rate_limited", "Why.", retry_after_s=17, limit="rpm"))
+
+    assert (sent.headers[b"x-gateway-limit"], sent.headers[b"retry-after"]) == (b"rpm", b"17")
+    assert b"x-should-retry" not in sent.headers
+
+
+async def test_a_call_that_never_fits_is_not_tried_again() -> None:
+    sent = await _refuse(Refusal("rate_limited", "Why.", limit="tpm", helps_to_retry=False))
+
+    assert sent.headers[b"x-should-retry"] == b"false"
+    assert b"retry-after" not in sent.headers
+
+
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [
@@ -127,6 +158,7 @@ async def test_a_retry_that_may_help_says_when() -> None:
         ("store_unavailable", "gateway_error"),
         ("internal_error", "gateway_error"),
         ("body_too_large", "client_error"),
+        ("rate_limited", "client_error"),
         ("endpoint_not_supported", "client_error"),
     ],
 )

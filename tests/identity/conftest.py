@@ -1,21 +1,22 @@
-"""Identity over a real SQLite file, a clock that is set by hand, and a bus that keeps events."""
+"""Identity over every engine of documents, a clock set by hand, and a bus that keeps events."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
 
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.core.events import Event
 from common.core.ports import Documents, Query, Row
 from common.gateway.changes import Actor, Plan, apply_change
 from common.gateway.identity import Agent, Member, Org, Project, Team, create_member
 from common.gateway.key_changes import KeyRequest, NewKey, create_key
+from tests.document_engines import documents, firestore_emulator
+
+__all__ = ["documents", "firestore_emulator"]
 
 T = TypeVar("T")
 
@@ -48,13 +49,6 @@ class KeepingBus:
     async def publish(self, topic: str, event: Event) -> None:
         assert topic == event.topic
         self.events.append(event)
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
-    yield engine
-    await engine.aclose()
 
 
 @pytest.fixture

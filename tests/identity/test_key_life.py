@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from common.budgets.rate_limits import CallLimits
 from common.core.errors import AlreadyExists, InvalidInput
 from common.core.events import KeyEvent
 from common.core.ports import Documents, Query, Ref
+from common.gateway.control import CONTROL
 from common.gateway.key_changes import (
     KeyRequest,
     NewKey,
@@ -15,7 +17,6 @@ from common.gateway.key_changes import (
     revoke_key,
     rotate_key,
 )
-from common.gateway.key_index import CONTROL
 from common.gateway.keys import KeyPolicy, key_digest, refusal
 from tests.identity.conftest import (
     START,
@@ -74,6 +75,21 @@ async def test_keeps_its_name_for_ever(make_key: MakeKey, apply: Apply) -> None:
     with pytest.raises(AlreadyExists) as error:
         await make_key(name="ci")
     assert error.value.field == "name"
+
+
+@pytest.mark.parametrize("name", ["rpm", "tpm", "concurrency"])
+@pytest.mark.parametrize("limit", [0, -1, 10**12 + 1])
+async def test_refuses_a_limit_that_is_none(make_key: MakeKey, name: str, limit: int) -> None:
+    with pytest.raises(InvalidInput) as error:
+        await make_key(policy=KeyPolicy(limits=CallLimits(**{name: limit})))
+    assert error.value.field == f"policy.limits.{name}"
+
+
+async def test_keeps_its_limits(make_key: MakeKey, documents: Documents) -> None:
+    limits = CallLimits(rpm=60, tpm=10**12, concurrency=1)
+    new = await make_key(policy=KeyPolicy(limits=limits))
+
+    assert (await get_key(documents, new.key.key_id)).policy.limits == limits
 
 
 async def test_rotates_without_a_gap(make_key: MakeKey, apply: Apply, documents: Documents) -> None:

@@ -9,6 +9,7 @@ import pytest
 from common.core.errors import AlreadyExists, InvalidInput, NotFound, VersionConflict
 from common.core.ports import Document, Documents, Outcome, Query, Ref, Write
 from common.gateway.changes import apply_change
+from common.gateway.control import CONTROL
 from common.gateway.identity import (
     Agent,
     Member,
@@ -22,7 +23,7 @@ from common.gateway.identity import (
     update_member,
 )
 from common.gateway.key_changes import KeyRequest, create_key, get_key, revoke_key, rotate_key
-from common.gateway.key_index import CONTROL, MAX_KEYS_PER_AGENT
+from common.gateway.key_index import MAX_KEYS_PER_AGENT
 from tests.identity.conftest import ADMIN, Apply, KeepingBus, MakeKey, SetClock, audit_entries
 
 

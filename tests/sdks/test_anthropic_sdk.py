@@ -1,16 +1,13 @@
 """The official `anthropic` package sees through the gateway what it sees without it."""
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import anthropic
 import pytest
 
 from tests.local_stack.process import Stack
 from tests.sdks.comparison import comparable, outcome, outcome_async
-
-Clients: TypeAlias = tuple[anthropic.Anthropic, anthropic.Anthropic]
-AsyncClients: TypeAlias = tuple[anthropic.AsyncAnthropic, anthropic.AsyncAnthropic]
+from tests.sdks.conftest import AnthropicClients, AsyncAnthropicClients
 
 HELLO: Any = [{"role": "user", "content": "Hello, what is a ledger? Grüße, 日本"}]
 WEATHER: Any = {
@@ -38,40 +35,13 @@ CALLS: dict[str, dict[str, Any]] = {
 FAULTS = [400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503, 504, 529]
 
 
-@pytest.fixture
-def clients(stack: Stack) -> Iterator[Clients]:
-    """The provider directly, and through the gateway."""
-    direct = anthropic.Anthropic(
-        base_url=f"{stack.address}/simulated/anthropic", api_key="sim", max_retries=0
-    )
-    gateway = anthropic.Anthropic(
-        base_url=f"{stack.address}/anthropic",
-        api_key="sim",
-        max_retries=0,
-        default_headers={"x-gateway-key": stack.key},
-    )
-    with direct, gateway:
-        yield direct, gateway
-
-
-@pytest.fixture
-async def async_clients(stack: Stack) -> AsyncIterator[AsyncClients]:
-    direct = anthropic.AsyncAnthropic(
-        base_url=f"{stack.address}/simulated/anthropic", api_key="sim", max_retries=0
-    )
-    # The other forms: a bare base URL, and the gateway key as a bearer token.
-    gateway = anthropic.AsyncAnthropic(base_url=stack.address, auth_token=stack.key, max_retries=0)
-    async with direct, gateway:
-        yield direct, gateway
-
-
 def messages(client: anthropic.Anthropic, name: str) -> Any:
     return client.messages.create(messages=HELLO, **{"max_tokens": 400, **CALLS[name]})
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_answers_the_same_object(clients: Clients, name: str) -> None:
-    direct, gateway = clients
+def test_answers_the_same_object(anthropic_clients: AnthropicClients, name: str) -> None:
+    direct, gateway = anthropic_clients
 
     assert outcome(lambda c: messages(c, name), gateway) == outcome(
         lambda c: messages(c, name), direct
@@ -79,8 +49,10 @@ def test_answers_the_same_object(clients: Clients, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_answers_the_same_object_as_awaited(async_clients: AsyncClients, name: str) -> None:
-    direct, gateway = async_clients
+async def test_answers_the_same_object_as_awaited(
+    async_anthropic_clients: AsyncAnthropicClients, name: str
+) -> None:
+    direct, gateway = async_anthropic_clients
 
     async def call(client: anthropic.AsyncAnthropic) -> Any:
         return await client.messages.create(messages=HELLO, **{"max_tokens": 400, **CALLS[name]})
@@ -89,8 +61,8 @@ async def test_answers_the_same_object_as_awaited(async_clients: AsyncClients, n
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_streams_the_same_events(clients: Clients, name: str) -> None:
-    direct, gateway = clients
+def test_streams_the_same_events(anthropic_clients: AnthropicClients, name: str) -> None:
+    direct, gateway = anthropic_clients
 
     def call(client: anthropic.Anthropic) -> Any:
         asked = {"max_tokens": 400, **CALLS[name]}
@@ -100,8 +72,10 @@ def test_streams_the_same_events(clients: Clients, name: str) -> None:
     assert outcome(call, gateway) == outcome(call, direct)
 
 
-async def test_streams_the_same_message_asynchronously(async_clients: AsyncClients) -> None:
-    direct, gateway = async_clients
+async def test_streams_the_same_message_asynchronously(
+    async_anthropic_clients: AsyncAnthropicClients,
+) -> None:
+    direct, gateway = async_anthropic_clients
 
     async def call(client: anthropic.AsyncAnthropic) -> Any:
         async with client.messages.stream(
@@ -113,8 +87,8 @@ async def test_streams_the_same_message_asynchronously(async_clients: AsyncClien
 
 
 @pytest.mark.parametrize("status", FAULTS)
-def test_raises_the_same_exception(clients: Clients, status: int) -> None:
-    direct, gateway = clients
+def test_raises_the_same_exception(anthropic_clients: AnthropicClients, status: int) -> None:
+    direct, gateway = anthropic_clients
 
     def call(client: anthropic.Anthropic) -> Any:
         return client.messages.create(
@@ -127,8 +101,8 @@ def test_raises_the_same_exception(clients: Clients, status: int) -> None:
     assert outcome(call, gateway) == outcome(call, direct)
 
 
-def test_lists_and_reads_models(clients: Clients) -> None:
-    direct, gateway = clients
+def test_lists_and_reads_models(anthropic_clients: AnthropicClients) -> None:
+    direct, gateway = anthropic_clients
 
     assert outcome(lambda c: list(c.models.list()), gateway) == outcome(
         lambda c: list(c.models.list()), direct
@@ -147,13 +121,13 @@ def test_raises_its_own_authentication_error_for_a_wrong_gateway_key(stack: Stac
     assert caught.value.response.headers["x-gateway-error"] == "invalid_gateway_key"
 
 
-def test_asks_once_for_an_endpoint_that_is_not_supported(clients: Clients) -> None:
-    _, gateway = clients
+def test_asks_once_for_an_endpoint_that_is_not_supported(
+    anthropic_clients: AnthropicClients,
+) -> None:
+    _, gateway = anthropic_clients
 
     with pytest.raises(anthropic.InternalServerError) as caught:
-        gateway.with_options(max_retries=5).messages.count_tokens(
-            model="claude-sonnet-5", messages=HELLO
-        )
+        gateway.with_options(max_retries=5).post("/v1/complete", cast_to=object, body={})
 
     assert caught.value.status_code == 501
     assert caught.value.response.request.headers["x-stainless-retry-count"] == "0"

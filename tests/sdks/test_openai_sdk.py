@@ -117,18 +117,25 @@ def test_raises_the_same_exception(clients: Clients, status: int) -> None:
     assert outcome(call, gateway) == outcome(call, direct)
 
 
-def test_lists_and_reads_models(clients: Clients) -> None:
+def test_lists_the_models_that_the_key_may_use_and_reads_each(clients: Clients) -> None:
+    """The gateway's own list, in the provider's form."""
     direct, gateway = clients
 
-    assert outcome(lambda c: list(c.models.list()), gateway) == outcome(
-        lambda c: list(c.models.list()), direct
-    )
-    assert outcome(lambda c: c.models.retrieve("gpt-4o"), gateway) == outcome(
-        lambda c: c.models.retrieve("gpt-4o"), direct
-    )
-    assert outcome(lambda c: c.models.retrieve("none"), gateway) == outcome(
-        lambda c: c.models.retrieve("none"), direct
-    )
+    listed = {model.id: model for model in gateway.models.list()}
+
+    assert "gpt-4o" in listed
+    assert gateway.models.retrieve("gpt-4o") == listed["gpt-4o"]
+    assert set(listed["gpt-4o"].model_dump()) == set(direct.models.retrieve("gpt-4o").model_dump())
+
+
+def test_a_model_that_nobody_has_is_not_found(clients: Clients) -> None:
+    kinds = set()
+    for client in clients:
+        with pytest.raises(openai.NotFoundError) as raised:
+            client.models.retrieve("none")
+        kinds.add((type(raised.value), raised.value.code))
+
+    assert kinds == {(openai.NotFoundError, "model_not_found")}
 
 
 def test_gives_the_raw_reply_with_the_providers_headers_and_the_cost(clients: Clients) -> None:

@@ -43,6 +43,56 @@ def test_counts_the_tokens_it_is_told_to(caller: Caller, *, stream: bool) -> Non
     assert (anthropic["input_tokens"], anthropic["output_tokens"]) == (123, 45)
 
 
+def test_calls_tools_with_what_it_is_told_to(caller: Caller) -> None:
+    given, schema = '{"path":"a b","line":3}', {"type": "object"}
+    asked = [{"role": "user", "content": "Use look"}]
+    function = {"name": "look", "parameters": schema}
+    parts = [{"parts": [{"text": "Use look"}]}]
+
+    chat_reply = caller.openai(
+        chat(messages=asked, tools=[{"type": "function", "function": function}]),
+        tool_arguments=given,
+    ).json()
+    responses_reply = caller.post(
+        "/openai/v1/responses",
+        {"model": "gpt-4o-mini", "input": asked, "tools": [{"type": "function", **function}]},
+        tool_arguments=given,
+    ).json()
+    message_reply = caller.anthropic(
+        message(messages=asked, tools=[{"name": "look", "input_schema": schema}]),
+        tool_arguments=given,
+    ).json()
+    content_reply = caller.http.post(
+        "/gemini/v1beta/models/gemini-2.5-flash:generateContent",
+        json={"contents": parts, "tools": [{"functionDeclarations": [function]}]},
+        headers={"x-goog-api-key": "sim", "x-simulated-tool-arguments": given},
+    ).json()
+
+    call = chat_reply["choices"][0]["message"]["tool_calls"][0]["function"]
+    assert call == {"name": "look", "arguments": given}
+    assert responses_reply["output"][-1]["arguments"] == given
+    assert message_reply["content"][-1]["input"] == {"path": "a b", "line": 3}
+    called = content_reply["candidates"][0]["content"]["parts"][-1]["functionCall"]
+    assert called["args"] == {"path": "a b", "line": 3}
+
+
+@pytest.mark.parametrize("given", ["[]", "{", "null"])
+def test_refuses_tool_arguments_that_are_no_object(caller: Caller, given: str) -> None:
+    assert caller.openai(tool_arguments=given).status_code == 400
+
+
+def test_calls_a_tool_named_before_a_system_message(caller: Caller) -> None:
+    turn = {"role": "system", "content": "Be brief.", "output_config": {"effort": "low"}}
+    asked = [{"role": "user", "content": "Use look"}, turn]
+    tools = [{"name": "look", "input_schema": {"type": "object"}}]
+
+    called = caller.anthropic(message(messages=asked, tools=tools)).json()
+    wrong = caller.anthropic(message(messages=[{**turn, "role": "user"}]))
+
+    assert called["content"][-1]["name"] == "look"
+    assert wrong.status_code == 400
+
+
 def test_never_exceeds_the_cap(caller: Caller) -> None:
     caller.openai(chat(max_tokens=10, n=2), output_tokens="1000")
 

@@ -48,7 +48,7 @@ def events(text: str) -> list[dict[str, Any]]:
         ({"input": [{"role": "user", "content": [{"type": "text"}]}]}, "input[0].content[0].type"),
         ({"input": [{"type": "function_call_output"}]}, "input[0].call_id"),
         ({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools[0].name"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0]"),
+        ({"tools": [{"type": "file_search"}]}, "tools[0]"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "b"}}, "tool_choice"),
         ({"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
@@ -68,7 +68,9 @@ def test_refuses_what_the_api_refuses_and_bills_nothing(
 
 
 def test_knows_every_field_the_client_can_send() -> None:
-    assert ResponseCreateParamsStreaming.__annotations__.keys() == FIELDS
+    of_codex = {"client_metadata"}
+
+    assert ResponseCreateParamsStreaming.__annotations__.keys() | of_codex == FIELDS
 
 
 def test_bills_what_the_reply_tells(caller: Caller) -> None:
@@ -142,6 +144,14 @@ def test_calls_a_tool_that_is_named(caller: Caller) -> None:
 
     (item,) = answer["output"]
     assert (item["type"], item["name"]) == ("function_call", "weather")
+
+
+def test_takes_tools_that_it_never_calls(caller: Caller) -> None:
+    offered = [{"type": "custom", "name": "patch"}, {"type": "web_search"}, TOOL]
+
+    output = caller.post(PATH, asked(input="Ask weather", tools=offered)).json()["output"]
+
+    assert [item["name"] for item in output if item["type"] == "function_call"] == ["weather"]
 
 
 def test_goes_on_from_an_earlier_response(caller: Caller) -> None:

@@ -28,7 +28,7 @@ def test_accepts_every_field_the_anthropic_client_can_send() -> None:
     plain = set(message_create_params.MessageCreateParamsBase.__annotations__)
     beta = set(beta_create_params.MessageCreateParamsBase.__annotations__)
     in_a_header = {"betas"}
-    of_older_clients = {"temperature", "top_p", "top_k"}
+    of_older_clients = {"temperature", "top_p", "top_k", "output_format"}
 
     expected = (plain | beta | {"stream"} | of_older_clients) - in_a_header
     assert expected == anthropic_requests.FIELDS

@@ -184,12 +184,19 @@ async def test_vectors_that_break_off_are_estimated_by_their_request(
     assert (bus.only.cost_nanos, bus.only.cost_source) == ((len(body) + 64) * 20, "estimated")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batches", b'{"input_file_id":"file-1"}'),
+        ("/v1/messages/batches", b'{"requests":[{"custom_id":"a","params":{}}]}'),
+    ],
+)
 async def test_a_batch_has_no_cost_and_says_why(
-    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus, path: str, body: bytes
 ) -> None:
     upstream.reply = ScriptedReply([b'{"id":"batch_1"}'], headers=JSON)
 
-    exchange = await client.call("/v1/batches", b'{"input_file_id":"file-1"}')
+    exchange = await client.call(path, body)
 
     assert (bus.only.cost_nanos, bus.only.cost_reason) == (None, "asynchronous")
     assert (bus.only.outcome, bus.only.endpoint) == ("ok", "batches")

@@ -35,7 +35,7 @@ async def test_an_endpoint_that_is_not_forwarded_is_501_and_not_retried(
 
 
 async def test_an_anthropic_endpoint_is_refused_in_anthropic_s_form(client: Client) -> None:
-    exchange = await client.call("/v1/messages/batches")
+    exchange = await client.call("/anthropic/v1/organizations/me")
 
     assert (exchange.status, json.loads(exchange.content)["type"]) == (501, "error")
 
@@ -74,9 +74,9 @@ async def test_a_path_is_encoded_anew_from_what_was_matched(
     client: Client, upstream: ScriptedUpstream
 ) -> None:
     """However it was written: what is checked is what is sent."""
-    await client.call("/openai/v1/models/ft:a b?c%2f", b"", method="GET")
+    await client.call("/openai/v1/files/a b?c%2f", b"", method="GET")
 
-    assert upstream.requests[0].url == "https://api.openai.com/v1/models/ft:a%20b%3Fc%252f"
+    assert upstream.requests[0].url == "https://api.openai.com/v1/files/a%20b%3Fc%252f"
 
 
 @pytest.mark.parametrize(

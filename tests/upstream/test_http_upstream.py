@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -66,7 +67,7 @@ class Provider:
 
 
 def request(url: str, *headers: tuple[bytes, bytes], body: bytes = b'{"a":1}') -> UpstreamRequest:
-    return UpstreamRequest("POST", url, list(headers), body)
+    return UpstreamRequest("POST", url, list(headers), body, allow_private=True)
 
 
 async def _body(reply: UpstreamReply) -> bytes:
@@ -202,3 +203,24 @@ async def test_speaks_to_https_providers_through_the_proxy_alone() -> None:
         await upstream.aclose()
 
     assert proxy.heads[0].startswith(b"CONNECT api.provider.invalid:443 ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+async def test_reaches_no_address_inside_the_own_network(upstream: HttpUpstream, host: str) -> None:
+    """Also not by a name that leads there."""
+    provider = Provider(OK)
+    async with provider.running() as url:
+        inside = replace(request(url.replace("127.0.0.1", host)), allow_private=False)
+
+        with pytest.raises(UpstreamUnreachable):
+            await upstream.send(inside)
+
+    assert provider.connections == 0
+
+
+async def test_reaches_it_where_that_is_meant(upstream: HttpUpstream) -> None:
+    provider = Provider(OK)
+    async with provider.running() as url:
+        reply = await upstream.send(request(url.replace("127.0.0.1", "localhost")))
+        assert await _body(reply) == b"{}"
+        await reply.aclose()

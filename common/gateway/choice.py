@@ -1,0 +1,137 @@
+"""Which upstream a call goes to, and under which path and model name.
+
+The path names it, or, for a call in OpenAI's format, the model's prefix. A name that nobody knows
+is refused: it must never be sent on to a vendor by mistake, with that vendor's key.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from common.gateway.access import may_call
+from common.gateway.destinations import Destination, Destinations
+from common.gateway.keys import KeyPolicy
+from common.gateway.refusals import Refusal
+from common.llm.facts import CallFacts
+from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
+from common.llm.paths import Endpoint
+
+VERTEX_PUBLISHER = "google/"
+_NATIVE_PATHS = {
+    "anthropic": "/anthropic/v1/messages",
+    "gemini": "/gemini/v1beta/models/{model}:generateContent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one call goes. `path` follows the destination's base URL; `body` is what is sent.
+
+    `facts` name the model as it is sent; `asked` is the one the caller named.
+    """
+
+    destination: Destination
+    path: str
+    body: bytes
+    facts: CallFacts
+    asked: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def choose_target(
+    endpoint: Endpoint,
+    facts: CallFacts,
+    body: bytes,
+    destinations: Destinations,
+    policy: KeyPolicy,
+) -> Target:
+    """The upstream of one call.
+
+    Raises:
+        Refusal: unknown_upstream, model_not_found, endpoint_not_supported, upstream_not_allowed.
+    """
+    if endpoint.place is not None:
+        destination = _vertex(endpoint.place, destinations)
+        version, _, rest = endpoint.path[1:].partition("/")
+        place = destination.place.path if destination.place is not None else ""
+        return Target(destination, f"/{version}{place}/{rest}", body, facts, facts.model)
+    if endpoint.upstream == "openai" and endpoint.metered and "/" in (facts.model or ""):
+        prefix, name = split_prefix(facts.model or "")
+        # A name that cannot be replaced surely, such as one given twice, is read as no prefix.
+        if (sent := with_model(body, name)) is not None:
+            if prefix not in destinations:
+                raise _unknown(prefix, destinations, policy)
+            return _prefixed(endpoint, facts, sent, name, destinations[prefix])
+    known = destinations.get(endpoint.upstream)
+    if known is None:
+        raise _unknown(endpoint.upstream, destinations, policy)
+    path = _openai_path(known, endpoint) if endpoint.protocol == "openai" else endpoint.path
+    return Target(known, path, body, facts, facts.model)
+
+
+def _prefixed(
+    endpoint: Endpoint, facts: CallFacts, sent: bytes, name: str, destination: Destination
+) -> Target:
+    """A call whose model's prefix names its upstream; `sent` is the body without the prefix."""
+    prefix = destination.name
+    if not name or name.startswith("/"):
+        raise Refusal("model_not_found", f"{(facts.model or '')[:128]!r} names no model.")
+    if endpoint.name not in PREFIXED_ENDPOINTS or prefix in PREFIXED_ENDPOINTS[endpoint.name]:
+        native = _NATIVE_PATHS.get(prefix, f"/u/{prefix}{endpoint.path}")
+        raise Refusal(
+            "endpoint_not_supported",
+            f"{endpoint.path} takes no model of {prefix}. Call {native} with the model's own name.",
+        )
+    if destination.place is not None:
+        # Vertex names models by their publisher, keys and price lists do not.
+        name = name.removeprefix(VERTEX_PUBLISHER)
+        sent = with_model(sent, VERTEX_PUBLISHER + name) or sent
+    ignored = ignored_in(sent, prefix)
+    return Target(
+        destination,
+        _openai_path(destination, endpoint),
+        sent,
+        replace(facts, model=name),
+        facts.model,
+        (f"{prefix} ignores {', '.join(ignored)}",) if ignored else (),
+    )
+
+
+def _openai_path(destination: Destination, endpoint: Endpoint) -> str:
+    return destination.openai_path + endpoint.path.removeprefix("/v1")
+
+
+def _vertex(place: tuple[str, str], destinations: Destinations) -> Destination:
+    """The configured upstream of this project and location; the function's identity has no other.
+
+    A path without them is completed with those of the only one, or of the one named vertex.
+    """
+    known = [each for each in destinations.values() if each.place is not None]
+    if place == ("", ""):
+        named = [each for each in known if each.name == "vertex"] or known
+        if len(named) == 1:
+            return named[0]
+        raise Refusal(
+            "unknown_upstream",
+            "No upstream for Vertex AI is configured, or several: name /projects/.../locations/... "
+            "in the path, or have an upstream named vertex configured.",
+        )
+    for each in known:
+        if each.place is not None and (each.place.project, each.place.location) == place:
+            return each
+    raise Refusal(
+        "upstream_not_allowed",
+        f"The gateway spends in no project {place[0][:64]} at {place[1][:64]}. Have an upstream "
+        "with this project and location configured.",
+    )
+
+
+def _unknown(name: str, destinations: Destinations, policy: KeyPolicy) -> Refusal:
+    return Refusal(
+        "unknown_upstream",
+        f"There is no upstream {name[:64]!r}. This key may use: "
+        f"{', '.join(_usable(destinations.values(), policy)) or 'none'}.",
+    )
+
+
+def _usable(destinations: Iterable[Destination], policy: KeyPolicy) -> list[str]:
+    return sorted(each.name for each in destinations if may_call(policy, each))

@@ -1,0 +1,319 @@
+"""Sending one call: again where that helps, with another key, or without the usage flag.
+
+Every try comes before the first byte to the client. What is known to be unbilled is tried again
+freely; after what may be billed (a connection that broke, a provider's own failure) the next try
+takes a hold of its own, and without room for one the client gets the first failure. A client that
+counts its own tries is left to them. A caller's own key goes to the upstream the call names, and
+nowhere else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import ldexp
+from typing import Protocol
+from urllib.parse import quote
+
+from common.core.events import Attempt, CredentialEvent
+from common.core.ports import Clock
+from common.core.secrets import Secret
+from common.gateway.call import Call
+from common.gateway.choice import Target
+from common.gateway.credentials import (
+    ProviderKey,
+    bearer,
+    forwarded_headers,
+    forwarded_query,
+    managed_key,
+)
+from common.gateway.destinations import Destination, Simulated
+from common.gateway.incoming import Incoming
+from common.gateway.pool import (
+    Pool,
+    beginning_of,
+    failure_of,
+    names_objects,
+    retry_after_s,
+)
+from common.gateway.refusals import Refusal
+from common.gateway.upstream import (
+    AMBIGUOUS_STATUSES,
+    Upstream,
+    UpstreamDisconnected,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamUnreachable,
+)
+from common.llm.paths import Endpoint
+
+MOST_TRIES = 3
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 20.0
+"""A provider that wants a longer one is obeyed by passing its answer on."""
+FLAG_REFUSED_FOR_S = 3600.0
+ERROR_BYTES = 64 * 1024
+"""How much of an error is read to understand it."""
+_PATH_SAFE = "/:@!$&'()*+,;=-._~"
+"""What RFC 3986 lets stand in a path."""
+_ERROR = 400
+_BAD_REQUESTS = frozenset({400, 422})
+_PASSING = frozenset({429, 500, 503, 529, *AMBIGUOUS_STATUSES})
+"""Failures that another try may not meet."""
+
+
+class Identity(Protocol):
+    """The function's own identity at Google."""
+
+    async def token(self) -> Secret:
+        """An access token with minutes left.
+
+        Raises:
+            IdentityUnavailable: none can be had.
+        """
+
+
+class IdentityUnavailable(Exception):
+    """No token. Its text says why, without a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call to send, and how often.
+
+    `call` is told of every attempt. `own` is the provider key of the caller, if one was sent: then
+    no other is tried. `before_each` is called before each request leaves, `hold_again` before one
+    that follows a try that may be billed: it answers whether there is room for another.
+    """
+
+    call: Call
+    endpoint: Endpoint
+    target: Target
+    own: ProviderKey | None
+    incoming: Incoming
+    before_each: Callable[[], None]
+    hold_again: Callable[[], Awaitable[bool]]
+
+    @property
+    def tries(self) -> int:
+        """How often it may be sent. What is free may be an upload, which is not done twice."""
+        own = self.endpoint.metered and not self.target.facts.asynchronous
+        return MOST_TRIES if own and not self.call.client_retry else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The reply to pass on, the key it was asked with, and whether its stream is stripped."""
+
+    reply: UpstreamReply
+    key: ProviderKey
+    strip: bool
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends calls to their destinations. One per process; it remembers which keys rest."""
+
+    upstream: Upstream
+    clock: Clock
+    pool: Pool
+    hash_key: bytes
+    entropy: Callable[[int], bytes]
+    simulated: Simulated | None = None
+    identity: Identity | None = None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _flag_refused: dict[str, float] = field(default_factory=dict)
+
+    async def send(self, order: Order) -> Sent:
+        """Send a call, again after a failure that passes.
+
+        Raises:
+            Refusal: missing_provider_key, upstream_credential_unavailable.
+            UpstreamError: no reply.
+        """
+        for number in range(1, order.tries):
+            pause_s = self._drawn_pause_s(number)
+            try:
+                sent = await self._with_any_key(order)
+            except UpstreamUnreachable:
+                pass
+            except UpstreamDisconnected:
+                if not await order.hold_again():
+                    raise
+            else:
+                after_s = retry_after_s(sent.reply, self.clock)
+                pause_s = pause_s if after_s is None else after_s
+                status = sent.reply.status
+                if status not in _PASSING or pause_s > LONGEST_PAUSE_S:
+                    return sent
+                if status in AMBIGUOUS_STATUSES and not await order.hold_again():
+                    return sent
+                await sent.reply.aclose()
+            await self.sleep(pause_s)
+        return await self._with_any_key(order)
+
+    async def _with_any_key(self, order: Order) -> Sent:
+        """One try, with the next key where one is refused."""
+        keys = [order.own] if order.own is not None else await self._installation_keys(order)
+        for key in keys[:-1]:
+            sent = await self._with_key(order, key)
+            judged, failed = await self._judged(order, sent)
+            if not failed:
+                return judged
+            await judged.reply.aclose()
+        judged, _ = await self._judged(order, await self._with_key(order, keys[-1]))
+        return judged
+
+    async def _installation_keys(self, order: Order) -> Sequence[ProviderKey]:
+        destination = order.target.destination
+        if destination.place is not None and self.identity is not None:
+            try:
+                return [bearer(await self.identity.token())]
+            except IdentityUnavailable as error:
+                raise Refusal(
+                    "upstream_credential_unavailable",
+                    f"The gateway has no token for {destination.name} ({error}). Nothing was sent.",
+                ) from None
+        if not destination.credentials:
+            raise _nothing_pays(destination)
+        bound, loyalty = False, order.call.id
+        if len(destination.credentials) > 1:
+            bound = names_objects(order.endpoint, order.target.body)
+            loyalty = _loyalty(order.call, order.target.body, bound=bound)
+        ranked = self.pool.order(destination, loyalty, bound=bound)
+        return [managed_key(credential, order.endpoint.protocol) for credential in ranked]
+
+    async def _with_key(self, order: Order, key: ProviderKey) -> Sent:
+        """One request, and a second without the usage flag where the upstream does not know it."""
+        name = order.target.destination.name
+        plain = self._outgoing(order, key)
+        body, strip = plain.body, False
+        form = order.call.form
+        if form is not None and self._flag_refused.get(name, 0.0) <= self.clock.monotonic():
+            body, strip = form.prepare(plain.body, order.target.facts)
+        reply = await self._attempt(order, key, replace(plain, body=body))
+        if strip and reply.status in _BAD_REQUESTS:
+            reply = await _begun(reply)
+            if b"stream_options" in reply.beginning:
+                await reply.aclose()
+                self._flag_refused[name] = self.clock.monotonic() + FLAG_REFUSED_FOR_S
+                return Sent(await self._attempt(order, key, plain), key, strip=False)
+        return Sent(reply, key, strip)
+
+    def _outgoing(self, order: Order, key: ProviderKey) -> UpstreamRequest:
+        destination = order.target.destination
+        base = destination.base_url
+        simulated = self.simulated if self.simulated and key.secret == self.simulated.key else None
+        if simulated is not None:
+            base = simulated.base_url(destination)
+        order.call.simulated = simulated is not None
+        path = quote(order.target.path, safe=_PATH_SAFE)
+        query = forwarded_query(order.incoming.query, key, order.endpoint.protocol)
+        return UpstreamRequest(
+            order.endpoint.method,
+            f"{base}{path}?{query}" if query else f"{base}{path}",
+            forwarded_headers(order.incoming.raw_headers, key),
+            order.target.body,
+            allow_private=destination.allow_private or simulated is not None,
+        )
+
+    async def _attempt(
+        self, order: Order, key: ProviderKey, request: UpstreamRequest
+    ) -> UpstreamReply:
+        call = order.call
+        order.before_each()
+        started = self.clock.monotonic()
+        call.sent_s = started if call.sent_s is None else call.sent_s
+        call.credential = key.credential
+        call.provider_key_hash = key.secret.fingerprint(self.hash_key)
+        call.upstream_host = request.host
+        call.upstream_status = status = None
+        try:
+            reply = await self.upstream.send(request)
+            call.upstream_status = status = reply.status
+        finally:
+            call.attempts.append(
+                Attempt(
+                    upstream=order.target.destination.name,
+                    credential=key.credential,
+                    status=status,
+                    ms=round((self.clock.monotonic() - started) * 1000, 3),
+                )
+            )
+        return reply
+
+    def _drawn_pause_s(self, number: int) -> float:
+        """Seconds up to a bound that doubles with every try, so that callers spread out."""
+        bound = ldexp(FIRST_PAUSE_S, number - 1)
+        return bound * int.from_bytes(self.entropy(4), "big") / (1 << 32)
+
+    async def _judged(self, order: Order, sent: Sent) -> tuple[Sent, bool]:
+        """What a reply says about the installation's key it was asked with: whether it failed."""
+        name = sent.key.credential
+        if name is None or sent.reply.status < _ERROR:
+            return sent, False
+        reply = await _begun(sent.reply)
+        failure = failure_of(reply, reply.beginning, self.clock)
+        if failure is not None:
+            destination = order.target.destination
+            self.pool.rest(destination, name, failure.rests_s)
+            if failure.lasting:
+                order.call.findings.append(
+                    CredentialEvent.failed(destination.name, name, reply.status, self.clock.now())
+                )
+        return replace(sent, reply=reply), failure is not None
+
+
+@dataclass(slots=True)
+class _BegunReply:
+    """A reply whose first bytes were read already."""
+
+    reply: UpstreamReply
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    beginning: bytes
+    rest: AsyncIterator[bytes]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        if self.beginning:
+            yield self.beginning
+        async for chunk in self.rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self.reply.aclose()
+
+
+async def _begun(reply: UpstreamReply) -> _BegunReply:
+    """The reply with the beginning of its body, which can still be passed on whole."""
+    if isinstance(reply, _BegunReply):
+        return reply
+    rest = reply.chunks()
+    pieces: list[bytes] = []
+    try:
+        async for chunk in rest:
+            pieces.append(chunk)
+            if sum(map(len, pieces)) >= ERROR_BYTES:
+                break
+    except BaseException:
+        await reply.aclose()
+        raise
+    return _BegunReply(reply, reply.status, reply.headers, b"".join(pieces), rest)
+
+
+def _loyalty(call: Call, body: bytes, *, bound: bool) -> str:
+    """What a call keeps its key by: objects belong to the gateway key that made them."""
+    who = call.attribution
+    if who is None:
+        return call.id
+    if bound:
+        return who.key.line
+    return who.session_hash or beginning_of(body) or call.id
+
+
+def _nothing_pays(destination: Destination) -> Refusal:
+    unset = f" (not set here: {', '.join(destination.unset)})" if destination.unset else ""
+    return Refusal(
+        "missing_provider_key",
+        f"No {destination.name} key: send your own in the SDK's header beside x-gateway-key, or "
+        f"have one set where the gateway runs{unset}.",
+    )
