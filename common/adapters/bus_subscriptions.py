@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 
+from common.core.events import Event
 from common.core.ports import Row, Warehouse
 
 Endpoint: TypeAlias = Callable[[dict[str, Any]], Awaitable[int]]
-"""Takes a push envelope and answers an HTTP status: 2xx acknowledges."""
+"""Takes a push envelope and answers an HTTP status; those in `ACKNOWLEDGING` acknowledge."""
+
+ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
+"""https://cloud.google.com/pubsub/docs/push#receive_push"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Subscription:
         [message] = messages
         async with asyncio.timeout(self.ack_deadline_s):
             status = await self.endpoint(push_envelope(message, self.name))
-        return None if 200 <= status < 300 else f"answered {status}"
+        return None if status in ACKNOWLEDGING else f"answered {status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,11 @@ def wants(types: Sequence[str], type_: str) -> bool:
     return not types or any(
         type_.startswith(entry) if entry.endswith(".") else type_ == entry for entry in types
     )
+
+
+def message_attributes(event: Event) -> dict[str, str]:
+    """What subscriptions filter on, and what tells an event apart without reading its data."""
+    return {"type": event.type, "id": event.id}
 
 
 def push_envelope(message: Message, subscription: str) -> dict[str, Any]:

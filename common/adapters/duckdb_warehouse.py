@@ -6,8 +6,8 @@ One process owns the file; a second one is told which. Inside the process every 
 cursor on its own thread.
 
 Rows travel into a table as one JSON parameter of one INSERT: a batch is stored wholly or not at
-all, and integers and decimals stay exact, because DuckDB reads their digits and Python checks
-their type and scale first (DuckDB alone would round 1.5 into an integer column).
+all, and integers and decimals stay exact, because DuckDB reads their digits and
+`common/warehouse/cells.py` checks them first.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ import sqlglot
 
 from common.core.errors import InvalidInput, StoreUnavailable
 from common.core.ports import Row, Value
+from common.warehouse.cells import json_rows
 from common.warehouse.tables import Column, ColumnType, Definitions, Table, load_definitions
 
 T = TypeVar("T")
@@ -43,7 +43,6 @@ DUCKDB_TYPES: dict[ColumnType, str] = {
     "DATE": "DATE",
     "JSON": "JSON",
 }
-NUMERIC_DECIMALS = 9
 
 
 class DuckdbWarehouse:
@@ -99,7 +98,7 @@ class DuckdbWarehouse:
         statement = _insert(definition)
 
         def insert(cursor: duckdb.DuckDBPyConnection) -> None:
-            cursor.execute(statement, {"rows": _lines(definition, rows)})
+            cursor.execute(statement, {"rows": json.dumps(json_rows(definition, rows))})
 
         await self._run(insert)
 
@@ -154,100 +153,6 @@ class DuckdbWarehouse:
                     raise
                 self._database = database
             return self._database
-
-
-def _lines(table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Every column of every row, as a JSON array."""
-    return json.dumps(
-        [
-            {column.name: _cell(column, row.get(column.name)) for column in table.columns}
-            for row in rows
-        ]
-    )
-
-
-def _cell(column: Column, value: Any) -> Any:
-    """The value as JSON that DuckDB reads back exactly.
-
-    Raises:
-        InvalidInput: it is of another type than the column, or does not fit it.
-    """
-    if column.mode == "REPEATED":
-        if value is not None and not isinstance(value, list | tuple):
-            raise _misfit(column, value)
-        return [_scalar(column, item) for item in value or ()]
-    if value is None:
-        if column.mode == "REQUIRED":
-            raise InvalidInput(f"{column.name} must not be null", field=column.name)
-        return None
-    return _scalar(column, value)
-
-
-def _scalar(column: Column, value: Any) -> Any:
-    try:
-        converted = _CONVERSIONS[column.type](value)
-    except (TypeError, ValueError, InvalidOperation):
-        raise _misfit(column, value) from None
-    if converted is None:
-        raise _misfit(column, value)
-    return converted
-
-
-def _integer(value: Any) -> int | None:
-    fits = type(value) is int and -(1 << 63) <= value < 1 << 63
-    return value if fits else None
-
-
-def _numeric(value: Any) -> str | None:
-    if not isinstance(value, Decimal | str | int) or isinstance(value, bool):
-        return None  # a float has already lost digits
-    number = Decimal(value)
-    if not number.is_finite() or abs(number) >= Decimal(10) ** (38 - NUMERIC_DECIMALS):
-        return None
-    exponent = number.as_tuple().exponent
-    return f"{number:f}" if isinstance(exponent, int) and exponent >= -NUMERIC_DECIMALS else None
-
-
-def _timestamp(value: Any) -> str | None:
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(time, datetime) or time.tzinfo is None:
-        return None
-    return time.astimezone(UTC).isoformat()
-
-
-def _date(value: Any) -> str | None:
-    if isinstance(value, str):
-        return date.fromisoformat(value).isoformat()
-    return value.isoformat() if type(value) is date else None
-
-
-def _float(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < float("inf") else None
-
-
-def _json(value: Any) -> Any:
-    json.dumps(value, allow_nan=False)
-    return value
-
-
-_CONVERSIONS: dict[ColumnType, Callable[[Any], Any]] = {
-    "STRING": lambda value: value if isinstance(value, str) else None,
-    "INTEGER": _integer,
-    "FLOAT": _float,
-    "BOOLEAN": lambda value: value if isinstance(value, bool) else None,
-    "NUMERIC": _numeric,
-    "TIMESTAMP": _timestamp,
-    "DATE": _date,
-    "JSON": _json,
-}
-
-
-def _misfit(column: Column, value: Any) -> InvalidInput:
-    return InvalidInput(
-        f"{column.name}: {value!r} is not {column.type} {column.mode}", field=column.name
-    )
 
 
 def _make(database: duckdb.DuckDBPyConnection, definitions: Definitions) -> None:

@@ -22,6 +22,7 @@ from common.adapters.bus_subscriptions import (
     Redelivery,
     Subscription,
     TableSubscription,
+    message_attributes,
     wants,
 )
 from common.adapters.local_queue import LocalQueue
@@ -100,7 +101,7 @@ class LocalBus:
             return
         try:
             await self._queue.add(
-                receivers, event.payload(), {"type": event.type}, self._clock.now()
+                receivers, event.payload(), message_attributes(event), self._clock.now()
             )
         except StoreUnavailable as error:
             raise PublishFailed(error.detail) from error
@@ -152,7 +153,7 @@ class LocalBus:
             while True:
                 wake.clear()
                 due, pause_s = await self._look(subscription.name, in_flight)
-                for group in _groups(self._order(due), subscription.batch):
+                for group in groups(self._order(due), subscription.batch):
                     await slots.acquire()
                     in_flight.extend(message.position for message in group)
                     deliveries.create_task(self._deliver(subscription, group, in_flight, slots))
@@ -223,7 +224,7 @@ async def _failure(subscription: AnySubscription, group: list[Message]) -> str |
         return f"{type(error).__name__}: {error}"
 
 
-def _groups(messages: list[Message], size: int) -> list[list[Message]]:
+def groups(messages: list[Message], size: int) -> list[list[Message]]:
     """Deliveries of at most `size` messages.
 
     One that failed before travels alone, so that it cannot take others with it again.

@@ -13,8 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.core.ports import Bus, Clock, Documents, Row, Value, Warehouse
-from common.core.secrets import Secret
+from common.core.ports import Bus, Clock, Row, Value
 from common.llm.price_book import PriceBook, bundled_book
 from common.runtime.logs import configure_logs
 from common.runtime.settings import (
@@ -23,16 +22,24 @@ from common.runtime.settings import (
     Settings,
     StateSettings,
     WarehouseSettings,
+    environment_secret,
     read_settings,
 )
 
 if TYPE_CHECKING:
-    from common.adapters.bus_subscriptions import TableSubscription
+    from common.adapters.bigquery_warehouse import BigqueryWarehouse
+    from common.adapters.bus_subscriptions import Subscription, TableSubscription
     from common.adapters.duckdb_warehouse import DuckdbWarehouse
+    from common.adapters.firestore_documents import FirestoreDocuments
+    from common.adapters.google_identity import GoogleIdentity
     from common.adapters.local_bus import LocalBus
+    from common.adapters.pubsub_bus import PubsubBus
     from common.adapters.sqlite_documents import SqliteDocuments
     from common.adapters.upstream import HttpUpstream
+    from common.budgets.holdings import Holdings
+    from common.budgets.sweep import Sweeper
     from common.gateway.gateway import Gateway
+    from common.usage.gathering import Gathering
 
 
 logger = logging.getLogger(__name__)
@@ -44,6 +51,8 @@ class App:
     def __init__(self) -> None:
         configure_logs()
         self._data_dir = read_settings(Settings).data_dir
+        self.push_subscriptions: list[Subscription] = []
+        """Functions that the local bus delivers to; to be told before the bus is first used."""
 
     @cached_property
     def clock(self) -> Clock:
@@ -52,18 +61,31 @@ class App:
         return SystemClock()
 
     @cached_property
-    def documents(self) -> Documents:
-        return self._local_documents
+    def documents(self) -> "SqliteDocuments | FirestoreDocuments":
+        settings = read_settings(StateSettings)
+        url = settings.state_url
+        if url is not None and url.startswith("firestore://"):
+            from common.adapters.firestore_documents import FirestoreDocuments
 
-    @cached_property
-    def _local_documents(self) -> "SqliteDocuments":
+            project, _, database = url.removeprefix("firestore://").partition("/")
+            return FirestoreDocuments(project, database, emulator=settings.firestore_emulator_host)
         from common.adapters.sqlite_documents import SqliteDocuments
 
-        return SqliteDocuments(self._file(read_settings(StateSettings).state_url, "state.sqlite"))
+        return SqliteDocuments(self._file(url, "state.sqlite"))
 
     @cached_property
     def bus(self) -> Bus:
+        if _is_pubsub(read_settings(BusSettings)):
+            return self._pubsub_bus
         return self.local_bus
+
+    @cached_property
+    def _pubsub_bus(self) -> "PubsubBus":
+        from common.adapters.pubsub_bus import PubsubBus
+
+        settings = read_settings(BusSettings)
+        project, _, prefix = (settings.bus_url or "").removeprefix("pubsub://").partition("/")
+        return PubsubBus(project, prefix, emulator=settings.pubsub_emulator_host)
 
     @cached_property
     def local_bus(self) -> "LocalBus":
@@ -75,7 +97,7 @@ class App:
         from common.adapters.local_bus import LocalBus
 
         path = self._file(read_settings(BusSettings).bus_url, "bus.sqlite")
-        return LocalBus(path, self.clock, self.table_subscriptions())
+        return LocalBus(path, self.clock, [*self.table_subscriptions(), *self.push_subscriptions])
 
     def table_subscriptions(self) -> "list[TableSubscription]":
         """One for each table that is filled by events."""
@@ -92,14 +114,22 @@ class App:
         ]
 
     @cached_property
-    def warehouse(self) -> Warehouse:
-        return self._local_warehouse
+    def warehouse(self) -> "DuckdbWarehouse | BigqueryWarehouse":
+        settings = read_settings(WarehouseSettings)
+        url = settings.warehouse_url
+        if url is not None and url.startswith("bigquery://"):
+            from common.adapters.bigquery_warehouse import BigqueryWarehouse
 
-    @cached_property
-    def _local_warehouse(self) -> "DuckdbWarehouse":
+            project, _, dataset = url.removeprefix("bigquery://").partition("/")
+            return BigqueryWarehouse(
+                project,
+                dataset,
+                labels={"function": settings.k_service or "laptop"},
+                most_bytes=settings.warehouse_query_bytes,
+                emulator=settings.bigquery_emulator_host,
+            )
         from common.adapters.duckdb_warehouse import DuckdbWarehouse
 
-        url = read_settings(WarehouseSettings).warehouse_url
         return DuckdbWarehouse(self._file(url, "warehouse.duckdb"))
 
     @property
@@ -124,32 +154,58 @@ class App:
         return HttpUpstream(read_settings(ProxySettings).https_proxy)
 
     @cached_property
+    def _holdings(self) -> "Holdings":
+        from common.budgets.holdings import Holdings
+
+        return Holdings(self.documents, self.clock, self.entropy(16).hex(), self.entropy)
+
+    @cached_property
+    def _identity(self) -> "GoogleIdentity":
+        from common.adapters.google_identity import GoogleIdentity
+
+        return GoogleIdentity(self.clock, self._upstream)
+
+    @cached_property
     def gateway(self) -> "Gateway":
         """The application behind `proxy`."""
+        from common.budgets.rate_windows import RateWindows
+        from common.gateway.budget_book import BudgetBook
+        from common.gateway.control import Control
+        from common.gateway.destinations import Simulated
+        from common.gateway.directory import Directory
         from common.gateway.gateway import Gateway, Limits
         from common.gateway.key_ring import KeyRing
+        from common.gateway.pool import Pool
+        from common.gateway.rates import RateLimits
+        from common.gateway.sending import Sender
+        from common.gateway.spending import Spending
 
         settings = read_settings(ProxySettings)
-        managed = {
-            protocol: Secret(key.get_secret_value())
-            for protocol, key in (
-                ("openai", settings.openai_api_key),
-                ("anthropic", settings.anthropic_api_key),
-                ("gemini", settings.gemini_api_key),
-            )
-            if key is not None
-        }
+        control = Control(self.documents, self.clock, max_stale_s=settings.key_max_stale_s)
+        hash_key = self._hash_key(settings)
+        simulated_url = settings.simulated_provider_url
         gateway = Gateway(
-            keys=KeyRing(self.documents, self.clock, max_stale_s=settings.key_max_stale_s),
-            upstream=self._upstream,
+            keys=KeyRing(self.documents, self.clock, control),
+            directory=Directory(self.documents, self.clock, control, environment_secret),
+            rates=RateLimits(RateWindows(self.documents, self.clock, entropy=self.entropy)),
+            spending=Spending(
+                BudgetBook(self.documents, self.clock, control), self._holdings, self.clock
+            ),
+            sender=Sender(
+                upstream=self._upstream,
+                clock=self.clock,
+                pool=Pool(self.clock),
+                hash_key=hash_key,
+                entropy=self.entropy,
+                simulated=Simulated(simulated_url) if simulated_url else None,
+                identity=self._identity,
+            ),
             bus=self.bus,
             clock=self.clock,
             entropy=self.entropy,
             book=self.price_book,
-            hash_key=self._hash_key(settings),
+            hash_key=hash_key,
             version=self.version,
-            managed_keys=managed,
-            simulated_url=settings.simulated_provider_url,
             limits=Limits(
                 first_byte_s=settings.first_byte_timeout_s,
                 idle_s=settings.idle_timeout_s,
@@ -162,9 +218,33 @@ class App:
         gc.freeze()
         return gateway
 
+    @cached_property
+    def usage(self) -> "Gathering":
+        """Counts usage events in rollups."""
+        from common.usage.apply_events import OpenRollups, apply_events
+        from common.usage.gathering import Gathering
+
+        open_rollups = OpenRollups()
+        return Gathering(
+            lambda events: apply_events(
+                self.documents, events, self.clock, open_rollups=open_rollups
+            )
+        )
+
+    @cached_property
+    def sweeper(self) -> "Sweeper":
+        """Looks after budgets, once a minute."""
+        from common.budgets.sweep import Sweeper
+        from common.runtime.spending import spent_of
+        from common.usage.spent import Spent
+
+        spent = Spent(self.documents, _WarehouseWhenAsked(self), self.clock)
+        return Sweeper(self.documents, self.bus, self.clock, self.entropy, spent_of(spent))
+
     async def start_deliveries(self) -> None:
-        """Deliver what was published, from now on and left over from before."""
-        await self.local_bus.start()
+        """Deliver what was published, also before this start; Pub/Sub does so by itself."""
+        if not _is_pubsub(read_settings(BusSettings)):
+            await self.local_bus.start()
 
     async def aclose(self, drain_s: float = 10.0) -> None:
         """Finish deliveries, then close what was opened."""
@@ -176,7 +256,7 @@ class App:
                     "bus.undelivered"
                 )  # It is on the disk and goes out at the next start.
             await self.local_bus.aclose()
-        for part in ("_upstream", "_local_warehouse", "_local_documents"):
+        for part in ("_upstream", "_pubsub_bus", "warehouse", "documents"):
             if part in self.__dict__:
                 await self.__dict__[part].aclose()
 
@@ -210,6 +290,10 @@ class _WarehouseWhenAsked:
 def app() -> App:
     """The process's one App."""
     return App()
+
+
+def _is_pubsub(settings: BusSettings) -> bool:
+    return settings.bus_url is not None and settings.bus_url.startswith("pubsub://")
 
 
 def _kept_secret(path: Path) -> bytes:

@@ -5,6 +5,7 @@ bounds; `.env.example` is written from here. On a laptop the engines have defaul
 (where `K_SERVICE` is set) a missing engine stops the start and is named.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.core.errors import InvalidSettings
+from common.core.secrets import Secret
 
 T = TypeVar("T", bound="Settings")
 
@@ -37,36 +39,68 @@ class Settings(BaseSettings):
 class StateSettings(Settings):
     state_url: str | None = Field(
         default=None,
-        pattern=r"^sqlite:///.+",
-        description="Where documents are kept: sqlite:///FILE. Laptop: a file in DATA_DIR.",
+        pattern=r"^(sqlite:///.+|firestore://[^/]+/[^/]+)$",
+        description="Where documents are kept: firestore://PROJECT/DATABASE or sqlite:///FILE. "
+        "Laptop: a file in DATA_DIR.",
+    )
+    firestore_emulator_host: str | None = Field(
+        default=None,
+        pattern=r"^[^/:]+:\d+$",
+        description="HOST:PORT of an emulator that stands for Firestore, asked without encryption. "
+        "Refused on Cloud Run.",
     )
 
     @model_validator(mode="after")
     def _named_in_the_cloud(self) -> "StateSettings":
+        if self.on_cloud_run and self.firestore_emulator_host is not None:
+            raise ValueError("FIRESTORE_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "state_url")
 
 
 class BusSettings(Settings):
     bus_url: str | None = Field(
         default=None,
-        pattern=r"^local:///.+",
-        description="Where events go: local:///FILE. Laptop: a file in DATA_DIR.",
+        pattern=r"^(local:///.+|pubsub://[^/]+/[a-zA-Z][^/]*)$",
+        description="Where events go: pubsub://PROJECT/PREFIX, for the topics PREFIX-usage, "
+        "PREFIX-events and PREFIX-commands, or local:///FILE. Laptop: a file in DATA_DIR.",
+    )
+    pubsub_emulator_host: str | None = Field(
+        default=None,
+        pattern=r"^[^/:]+:\d+$",
+        description="HOST:PORT of an emulator that stands for Pub/Sub, asked without encryption. "
+        "Refused on Cloud Run.",
     )
 
     @model_validator(mode="after")
     def _named_in_the_cloud(self) -> "BusSettings":
+        if self.on_cloud_run and self.pubsub_emulator_host is not None:
+            raise ValueError("PUBSUB_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "bus_url")
 
 
 class WarehouseSettings(Settings):
     warehouse_url: str | None = Field(
         default=None,
-        pattern=r"^duckdb:///.+",
-        description="Where facts are asked: duckdb:///FILE. Laptop: a file in DATA_DIR.",
+        pattern=r"^(duckdb:///.+|bigquery://[^/]+/\w+)$",
+        description="Where facts are asked: bigquery://PROJECT/DATASET or duckdb:///FILE. "
+        "Laptop: a file in DATA_DIR.",
+    )
+    warehouse_query_bytes: int = Field(
+        default=100_000_000_000,
+        ge=10_485_760,
+        description="Bytes that one BigQuery query may bill; a larger one is refused.",
+    )
+    bigquery_emulator_host: str | None = Field(
+        default=None,
+        pattern=r"^[^/:]+:\d+$",
+        description="HOST:PORT of an emulator that stands for BigQuery, asked without encryption. "
+        "Refused on Cloud Run.",
     )
 
     @model_validator(mode="after")
     def _named_in_the_cloud(self) -> "WarehouseSettings":
+        if self.on_cloud_run and self.bigquery_emulator_host is not None:
+            raise ValueError("BIGQUERY_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "warehouse_url")
 
 
@@ -122,6 +156,14 @@ class ProxySettings(StateSettings, BusSettings):
         return _required(self, "fingerprint_key")
 
 
+class UsageSettings(StateSettings):
+    """Settings of the function `usage`."""
+
+
+class BudgetsSettings(StateSettings, BusSettings, WarehouseSettings):
+    """Settings of the function `budgets`."""
+
+
 class ApiSettings(StateSettings, BusSettings, WarehouseSettings):
     """Settings of the function `api`."""
 
@@ -148,7 +190,12 @@ class ApiSettings(StateSettings, BusSettings, WarehouseSettings):
         return self
 
 
-SETTINGS: dict[str, type[Settings]] = {"proxy": ProxySettings, "api": ApiSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "proxy": ProxySettings,
+    "usage": UsageSettings,
+    "budgets": BudgetsSettings,
+    "api": ApiSettings,
+}
 """By function."""
 
 
@@ -167,6 +214,12 @@ def read_settings(kind: type[T]) -> T:
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise InvalidSettings("; ".join(problems)) from None
+
+
+def environment_secret(name: str) -> Secret | None:
+    """A variable that an upstream's credential names, None where it is not set."""
+    value = os.environ.get(name, "").strip()
+    return Secret(value) if value else None
 
 
 def _required(settings: T, field: str) -> T:

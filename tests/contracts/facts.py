@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from common.core.events import Event, Topic, UsageEvent
+from common.core.events import Attempt, Event, Settlement, Topic, UsageEvent
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -36,15 +36,23 @@ def a_call(**fields: Any) -> UsageEvent:
             "protocol": "openai",
             "endpoint": "chat.completions",
             "upstream": "api.openai.com",
+            "credential": "main",
             "provider": "openai",
             "provider_key_hash": "0123456789ab",
             "model_asked": "gpt-5",
+            "model_sent": "gpt-5",
             "model_billed": "gpt-5",
             "units": {"input_tokens": 1200, "output_tokens": 300},
             "cost_nanos": 4_213_000,
             "cost_reason": None,
             "priced_nanos": 4_213_000,
             "cost_source": "provider",
+            "hold_nanos": 9_000_000,
+            "bound_kind": "bytes",
+            "settlements": (Settlement(lease="l-1", nanos=4_213_000),),
+            "unproven_nanos": 0,
+            "policy_epoch": 3,
+            "fit": None,
             "book": "b00c",
             "card": "openai/gpt-5",
             "service_tier": None,
@@ -60,6 +68,7 @@ def a_call(**fields: Any) -> UsageEvent:
             "outcome": "ok",
             "error_code": None,
             "client_gone": False,
+            "attempts": (Attempt(upstream="openai", credential="main", status=200, ms=1.5),),
             "client_retry": 0,
             "simulated": False,
             "usage_anomalies": (),

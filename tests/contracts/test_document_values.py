@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.core.errors import InvalidInput
-from common.core.ports import Create, Documents, Increment, Put, Ref, Write
+from common.core.ports import Committed, Create, Documents, Increment, Put, Ref, Write
 from tests.contracts.stored import A, B, data, read
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -31,6 +31,11 @@ values = st.recursive(
 )
 
 numbers = itertools.count()
+
+
+def nested(depth: int) -> Any:
+    """A value that many dicts deep."""
+    return {"a": nested(depth - 1)} if depth else 1
 
 
 class TestValues:
@@ -59,6 +64,9 @@ class TestValues:
             {"a": {"$time": datetime(2026, 1, 1, tzinfo=UTC), "$$": 1}},
             {"": {"": ""}},
             {"n": [[1, [2]], []]},
+            {"n": [{"$list": [1]}, [{"$list": []}], {"$$list": 1}]},
+            {"$v": "", "$$v": 1, "__v__": {"__v__": "$v"}, "__": 0, "$": 1},
+            {"a.b": {"`": 1, "\\": 2}, "`": 3, "a": {"b": 4}},
             {"f": -0.0, "i": 0},
             {"t": datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)},
         ],
@@ -89,7 +97,14 @@ class TestValues:
             b"bytes",
             {"a": [object()]},
             "\ud800",
+            "x" * 1_000_001,
+            "é" * 500_001,
+            {"x" * 1501: 1},
+            list(range(10_001)),
+            nested(21),
+            [[[[[[[[[[[1]]]]]]]]]]],
         ],
+        ids=lambda value: type(value).__name__,
     )
     async def test_refuses_what_it_could_not_give_back(
         self, documents: Documents, value: Any
@@ -100,15 +115,36 @@ class TestValues:
         assert await data(documents, A, B) == [None, None]
 
     @pytest.mark.parametrize(
+        "value",
+        ["x" * 990_000, list(range(9_900)), nested(18), [[[[[[[[[1]]]]]]]]]],
+        ids=["bytes", "values", "dicts", "lists"],
+    )
+    async def test_takes_what_is_just_allowed(self, documents: Documents, value: Any) -> None:
+        outcome = await documents.commit([Put(A, {"v": value}), Increment(B, {"x" * 1499: 1})])
+
+        assert outcome == Committed()
+        assert (await read(documents, A)).data == {"v": value}
+
+    async def test_adds_to_fields_of_any_name(self, documents: Documents) -> None:
+        names = ["a.b", "`", "\\", "", "__x__", "$v", "ключ", "a\nb", "nul\0"]
+
+        await documents.commit([Increment(A, dict.fromkeys(names, 1))])
+        await documents.commit([Increment(A, dict.fromkeys(names, 2))])
+
+        assert (await read(documents, A)).data == dict.fromkeys(names, 3)
+
+    @pytest.mark.parametrize(
         "writes",
         [
             [],
+            [Put(Ref("x", str(n)), {"v": "x" * 950_000}) for n in range(10)],
             [Put(Ref("x", str(n)), {}) for n in range(501)],
             [Put(A, {}), Increment(A, {"n": 1})],
             [Increment(A, {"n": 1 << 63})],
             [Increment(A, {"n": True})],
+            [Increment(A, {f"n{number}": 1 for number in range(501)})],
         ],
-        ids=["none", "501", "twice", "too_large", "no_number"],
+        ids=["none", "bytes", "501", "twice", "too_large", "no_number", "fields"],
     )
     async def test_refuses_a_commit_of_the_wrong_form(
         self, documents: Documents, writes: list[Write]

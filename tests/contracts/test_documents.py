@@ -35,6 +35,12 @@ ODD_IDS = [
     "a\nb",
     "nul\0inside",
     "x" * 400,
+    " ",
+    "a ",
+    "__",
+    "__ ",
+    "$v",
+    "$list",
 ]
 
 
@@ -142,6 +148,9 @@ class TestAtomicity:
         assert outcomes == [Conflict((A,)) if n % 2 else Committed() for n in range(20)]
         assert await data(documents, *others) == [None if n % 2 else {} for n in range(20)]
 
+    # Firestore's emulator shows half of a commit, in a read-only transaction too: see
+    # common/adapters/README.md.
+    @pytest.mark.parametrize("documents", ["sqlite"], indirect=True)
     async def test_shows_one_snapshot_of_several_documents(self, documents: Documents) -> None:
         await documents.commit([Put(A, {"n": 500}), Put(B, {"n": 500})])
 
@@ -221,7 +230,19 @@ class TestIds:
 
         assert await data(documents, *refs) == [{"n": n} for n in range(5)]
 
-    @pytest.mark.parametrize("ref", [Ref("", "a"), Ref("a", ""), Ref("a", "\ud800")])
+    @pytest.mark.parametrize(
+        "ref",
+        [
+            Ref("", "a"),
+            Ref("a", ""),
+            Ref("a", "\ud800"),
+            Ref("a", "x" * 1501),
+            Ref("x" * 1501, "a"),
+            Ref("a", "." * 751),
+            Ref("a", "é" * 751),
+        ],
+        ids=["collection", "id", "unicode", "long", "long_collection", "escaped", "encoded"],
+    )
     async def test_refuses_what_is_no_id(self, documents: Documents, ref: Ref) -> None:
         with pytest.raises(InvalidInput):
             await documents.commit([Put(ref, {})])
@@ -231,7 +252,22 @@ class TestIds:
 
 class TestQueries:
     async def test_orders_ids_by_code_point(self, documents: Documents) -> None:
-        ids = ["\U0001f600", "\uffee", "b", "a", "B", "é", "ab", "a\0"]
+        ids = ["\U0001f600", "\uffee", "b", "a", "B", "é", "ab", "a\0", "a\x01", "a ", "a!", "a-"]
+        ids += [
+            "a.",
+            "a/",
+            "a0",
+            ".",
+            "..",
+            "/",
+            "__",
+            "__a",
+            "__a__",
+            "__a__b",
+            "__a!",
+            "__\0",
+            "_",
+        ]
         await documents.commit([Put(Ref("x", id_), {}) for id_ in ids])
 
         page = await documents.query(Query("x"))
@@ -297,6 +333,26 @@ class TestQueries:
     async def test_refuses_a_page_of_no_or_too_many(self, documents: Documents, limit: int) -> None:
         with pytest.raises(InvalidInput):
             await documents.query(Query("x", limit=limit))
+
+    @pytest.mark.parametrize(
+        "where",
+        [{"delete_at": None}, {"v": "x" * 1501}, {"v": 1.5}],
+        ids=["no_index", "long", "float"],
+    )
+    async def test_refuses_what_no_index_answers(
+        self, documents: Documents, where: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidInput):
+            await documents.query(Query("x", where))
+
+    async def test_refuses_to_filter_a_collection_without_indexes(
+        self, documents: Documents
+    ) -> None:
+        await documents.commit([Put(Ref("hour_rollups", "a"), {"n": 1})])
+
+        with pytest.raises(InvalidInput):
+            await documents.query(Query("hour_rollups", {"n": 1}))
+        assert len(await documents.query(Query("hour_rollups"))) == 1
 
     async def test_answers_in_the_order_asked_for(self, documents: Documents) -> None:
         await documents.commit([Put(A, {"n": 1}), Put(C, {"n": 3})])

@@ -17,8 +17,8 @@ from common.warehouse.tables import (
     Table,
     load_definitions,
 )
-from tests.contracts.conftest import OpenWarehouse
 from tests.contracts.facts import NOON, a_call
+from tests.warehouse_engines import OpenWarehouse
 
 PRECISE = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
@@ -225,7 +225,7 @@ class TestAnswers:
 
         [row] = await warehouse.query(
             "SELECT SUM(amount) AS money, SUM(n) AS nanos, "
-            "CAST(SUM(n) AS NUMERIC(38, 9)) AS wide FROM samples"
+            "SAFE_CAST(SUM(n) AS NUMERIC(38, 9)) AS wide FROM samples"
         )
 
         assert row == {

@@ -4,6 +4,7 @@ A process that is to die says so by killing itself, which no handler of Python c
 """
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 from common.adapters.bus_subscriptions import Subscription
 from common.adapters.duckdb_warehouse import DuckdbWarehouse
+from common.adapters.firestore_documents import FirestoreDocuments
 from common.adapters.local_bus import LocalBus
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.system_clock import SystemClock
@@ -59,6 +61,23 @@ async def commit_and_die(path: str) -> None:
     documents = SqliteDocuments(path)
     await documents.commit([Put(Ref("things", "a"), {"n": 1})])
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def fork_and_commit(emulator: str, project: str) -> None:
+    """Print what a child makes of a store that its parent had imported and made."""
+    documents = FirestoreDocuments(project, "state", emulator=emulator)
+    child = multiprocessing.get_context("fork").Process(target=_commit, args=[documents])
+    child.start()
+    child.join()
+
+
+def _commit(documents: FirestoreDocuments) -> None:
+    async def commit() -> None:
+        outcome = await documents.commit([Put(Ref("things", "a"), {"n": 1})])
+        print(outcome)  # noqa: T201 -- read by the other process
+        await documents.aclose()
+
+    asyncio.run(commit())
 
 
 async def publish_and_die(path: str) -> None:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 from sqlglot import exp
 
-from common.core.events import EVENT_TYPES, TOPICS, UsageEvent
+from common.core.events import EVENT_TYPES, TOPICS, Attempt, Settlement, UsageEvent
 from common.warehouse.tables import Column, load_definitions
 
 USAGE_RAW = load_definitions().tables["usage_raw"]
@@ -40,9 +40,9 @@ def column_type(annotation: Any) -> tuple[str, str]:
         return column_type(inner)
     if origin is typing.Literal:
         return column_type(type(arguments[0]))
-    if origin is dict:
+    if origin is dict or (origin is tuple and arguments[0] in (Attempt, Settlement)):
         return "JSON", "NULLABLE"
-    if origin is tuple:
+    if origin is tuple and arguments[0] in TYPES:
         return column_type(arguments[0])[0], "REPEATED"
     return TYPES[annotation], "NULLABLE"
 

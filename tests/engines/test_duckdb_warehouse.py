@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,14 @@ async def test_answers_nothing_after_it_was_closed(tmp_path: Path) -> None:
 
     with pytest.raises(StoreUnavailable, match="closed"):
         await warehouse.query("SELECT 1 AS one")
+
+
+async def test_casts_to_the_decimals_that_are_written_out(tmp_path: Path) -> None:
+    warehouse = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
+
+    rows = await warehouse.query(
+        "SELECT CAST('12345678901234567890.123456789' AS NUMERIC(38, 9)) x"
+    )
+    await warehouse.aclose()
+
+    assert rows == [{"x": Decimal("12345678901234567890.123456789")}]

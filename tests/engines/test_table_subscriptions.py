@@ -78,7 +78,7 @@ async def test_writes_the_event_and_its_metadata(warehouse: DuckdbWarehouse) -> 
         "message_id": "1",
         "publish_time": None,
         "subscription_name": "projects/local/subscriptions/usage-raw",
-        "attributes": {"type": "usage.call"},
+        "attributes": {"type": "usage.call", "id": "c1"},
     }
 
 
