@@ -3,16 +3,19 @@
 Keys are explained at the top of the table. A row overrides `defaults` key by key.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from common.core.events import Topic
 
 Access = Literal["none", "read", "write"]
 SettingName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z0-9_.]*$")]
+ScheduleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
@@ -20,10 +23,24 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Trigger(Row):
-    """What calls the function. `private` callers need an identity that may invoke it."""
+class HttpTrigger(Row):
+    """Requests. `private` callers need an identity that may invoke it."""
 
     http: Literal["public", "private"]
+
+
+class TopicTrigger(Row):
+    """Events of a topic: a type that ends in a dot is a prefix, and no types mean all."""
+
+    topic: Topic
+    types: tuple[EventType, ...] = ()
+
+    def subscription(self, function: str) -> str:
+        """The name of the subscription; a function has one on a topic."""
+        return f"{self.topic}-{function}"
+
+
+Trigger = HttpTrigger | TopicTrigger
 
 
 class Instances(Row):
@@ -48,8 +65,37 @@ class Function(Row):
     warehouse: Access
 
 
+class Schedule(Row):
+    """A command that is published whenever its time comes, in UTC."""
+
+    cron: Annotated[str, Field(pattern=r"^(\*|\d{1,2})( (\*|\d{1,2})){4}$")]
+    command: EventType
+    data: dict[str, str | int | bool]
+
+    @field_validator("cron")
+    @classmethod
+    def _exists(cls, cron: str) -> str:
+        bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+        for field, (first, last) in zip(cron.split(), bounds, strict=True):
+            if field != "*" and not first <= int(field) <= last:
+                raise ValueError(f"{field} is not {first} to {last}")
+        if cron.split()[2] != "*" and cron.split()[4] != "*":
+            raise ValueError("cron means either by a day and a weekday: give one of them")
+        return cron
+
+    def is_due(self, minute: datetime) -> bool:
+        """Whether it is published in this minute."""
+        sunday_first = minute.isoweekday() % 7
+        time = (minute.minute, minute.hour, minute.day, minute.month, sunday_first)
+        return all(
+            field == "*" or int(field) == part
+            for field, part in zip(self.cron.split(), time, strict=True)
+        )
+
+
 class Table(Row):
     functions: dict[str, Function]
+    schedules: dict[ScheduleName, Schedule] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -59,15 +105,24 @@ class Table(Row):
         return {**rest, "functions": rows}
 
 
-def parse_functions(text: str) -> dict[str, Function]:
-    """The rows by name, which is folder, entry point and Settings alike.
+def parse_table(text: str) -> Table:
+    """Functions and schedules by name; a function's is folder, entry point and Settings alike.
 
     Raises:
         pydantic.ValidationError: unknown keys and values, all at once.
     """
-    return Table.model_validate(yaml.safe_load(text)).functions
+    return Table.model_validate(yaml.safe_load(text))
 
 
 def read_functions(root: Path) -> dict[str, Function]:
-    """The table of the repository at `root`; raises as `parse_functions` does."""
-    return parse_functions((root / "functions/functions.yaml").read_text(encoding="utf-8"))
+    """The functions of the repository at `root`; raises as `parse_table` does."""
+    return _read(root).functions
+
+
+def read_schedules(root: Path) -> dict[str, Schedule]:
+    """The schedules of the repository at `root`; raises as `parse_table` does."""
+    return _read(root).schedules
+
+
+def _read(root: Path) -> Table:
+    return parse_table((root / "functions/functions.yaml").read_text(encoding="utf-8"))

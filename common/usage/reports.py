@@ -2,7 +2,8 @@
 
 The SQL stands in `sql/`, in BigQuery's dialect, and reads the view that shows each call once. A
 summary is fetched with one statement and its total is added up here from the very rows it answers,
-so the total equals the sum of the rows to the nano-dollar. A call without a known cost adds the
+so the total equals the sum of the rows to the nano-dollar. `summaries.py` answers the recent past
+from rollups instead. A call without a known cost adds the
 part that could be priced and is counted as unpriced with its reason; calls of the simulated
 provider are included, and counted once more for themselves.
 """
@@ -126,7 +127,9 @@ async def summarise(
     tag: str | None = None,
     granularity: Granularity = "none",
 ) -> Summary:
-    """Sum the chosen calls by `dimensions`; `tag` names the tag the dimension `tag` reads.
+    """Sum the chosen calls in the warehouse by `dimensions`.
+
+    `tag` names the tag that the dimension `tag` reads.
 
     Raises:
         InvalidInput: no time or too long a time between since and until, or too many groups.
@@ -143,15 +146,28 @@ async def summarise(
         },
     )
     if len(rows) > MOST_GROUPS:
-        raise InvalidInput(
-            f"the answer has more than {MOST_GROUPS} rows; choose a shorter time, fewer dimensions"
-            " or a coarser granularity",
-            field="group",
+        raise _too_many_groups()
+    return merge(
+        Group(
+            row["bucket_time"],
+            tuple(row["line" if name == "key" else name] for name in dimensions),
+            _figures(row),
         )
+        for row in rows
+    )
+
+
+def merge(parts: Iterable[Group]) -> Summary:
+    """One group of those of the same bucket and values, and the sum of all.
+
+    Raises:
+        InvalidInput: too many groups.
+    """
     gathered: dict[tuple[datetime | None, tuple[str | None, ...]], list[Figures]] = {}
-    for row in rows:
-        values = tuple(row["line" if name == "key" else name] for name in dimensions)
-        gathered.setdefault((row["bucket_time"], values), []).append(_figures(row))
+    for part in parts:
+        gathered.setdefault((part.bucket, part.values), []).append(part.figures)
+    if len(gathered) > MOST_GROUPS:
+        raise _too_many_groups()
     groups = tuple(
         Group(bucket, values, add_up(parts))
         for (bucket, values), parts in sorted(gathered.items(), key=lambda entry: _order(*entry[0]))
@@ -225,13 +241,30 @@ def _order(
     return start, [(value is not None, value or "") for value in values]
 
 
-def _parameters(chosen: Filter) -> dict[str, Value]:
+def check_span(chosen: Filter) -> None:
+    """Refuse a time that nobody can be answered for.
+
+    Raises:
+        InvalidInput: no time or too long a time between since and until.
+    """
     if chosen.since >= chosen.until:
         raise InvalidInput("since must be before until", field="since")
     if chosen.until - chosen.since > LONGEST_SPAN:
         raise InvalidInput(
             f"at most {LONGEST_SPAN.days} days can be asked for at once", field="since"
         )
+
+
+def _too_many_groups() -> InvalidInput:
+    return InvalidInput(
+        f"the answer has more than {MOST_GROUPS} rows; choose a shorter time, fewer dimensions"
+        " or a coarser granularity",
+        field="group",
+    )
+
+
+def _parameters(chosen: Filter) -> dict[str, Value]:
+    check_span(chosen)
     return {
         "since": chosen.since,
         "until": chosen.until,

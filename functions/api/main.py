@@ -1,4 +1,4 @@
-"""HTTP: organisations, keys, usage reports and prices as JSON, for scripts and the command line."""
+"""HTTP: organisations, keys, upstreams, usage and prices as JSON, for scripts and the terminal."""
 
 from functools import cache
 

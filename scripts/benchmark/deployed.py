@@ -5,11 +5,7 @@ the functions framework serves it with one worker. Environments are kept between
 content of the requirements file.
 """
 
-import fcntl
-import hashlib
-import os
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,17 +14,12 @@ from pathlib import Path
 
 from scripts.benchmark.processes import Running, running
 from scripts.commands.bundle import ROOT, write_bundles
+from scripts.environments import environment
 
 ENVIRONMENTS = ROOT / ".venv/functions"
 """Where they are kept: beside the packages of development, and removed with them."""
 
 _LISTENS = r"Listening at: (http://\S+)"
-_NO_INDEX = "after connection broken by"
-"""What pip writes each time it cannot reach an index."""
-
-
-class IndexUnreachable(Exception):
-    """The requirements cannot be installed because no package index answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +35,13 @@ def deploy(function: str, folder: Path) -> Deployed:
     """Bundle a function and unpack it into `folder`, which is made.
 
     Raises:
-        IndexUnreachable: its requirements are not installed yet and cannot be.
+        environments.IndexUnreachable: its requirements are not installed yet and cannot be.
     """
     rows = write_bundles(ROOT, [function], folder / "dist")
     unpacked = folder / function
     with zipfile.ZipFile(folder / "dist" / rows[function]["file"]) as bundle:
         bundle.extractall(unpacked)
-    python = _environment(unpacked / "requirements.txt")
+    python = environment(unpacked / "requirements.txt", ENVIRONMENTS)
     subprocess.run([python, "-m", "compileall", "-q", unpacked], env={}, check=True)
     return Deployed(function, unpacked, python)
 
@@ -83,35 +74,3 @@ def served(
         cpu=cpu,
     ) as process:
         yield process
-
-
-def _environment(requirements: Path) -> Path:
-    """The Python of an environment with exactly these requirements. Safe when two ask at once."""
-    named = f"{sys.version}\n".encode() + requirements.read_bytes()
-    folder = ENVIRONMENTS / hashlib.sha256(named).hexdigest()[:16]
-    python, complete = folder / "bin/python", folder / "complete"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-            _install(python, requirements)
-            complete.touch()
-    return python
-
-
-def _install(python: Path, requirements: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
-    options = ["--no-input", "--only-binary", ":all:", "--require-hashes", "--retries", "2"]
-    done = subprocess.run(
-        [*pip, "install", "--quiet", *options, "--requirement", str(requirements)],
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return
-    if _NO_INDEX in done.stderr:
-        raise IndexUnreachable("no package index answers, so requirements cannot be installed")
-    raise RuntimeError(f"{requirements} cannot be installed:\n{done.stderr}")

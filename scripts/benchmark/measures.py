@@ -9,16 +9,18 @@ A repetition counts: every call is charged once by the provider, and every call 
 has one event in its bus. Otherwise there is no figure.
 """
 
-import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from scripts.benchmark.deployed import Deployed, served
 from scripts.benchmark.load import Load, Result, run_load
 from scripts.benchmark.nginx import nginx, nginx_binary
 from scripts.benchmark.processes import Running
-from scripts.benchmark.shapes import LARGE, SMALL, Shape
+from scripts.benchmark.shapes import LARGE, PROTOCOLS, SMALL, Shape
+from scripts.benchmark.starts import ENGINES, start
 from scripts.benchmark.surroundings import (
     charge_count,
     event_count,
@@ -32,13 +34,6 @@ STREAMS = 64
 STREAM_TOKENS = (20, 120)
 COUNTED_WITHIN_S = 10.0
 _POLL_S = 0.02
-
-_IMPORT = """
-import time
-started = time.perf_counter()
-import main
-print(time.perf_counter() - started)
-"""
 
 
 class CountsDiffer(Exception):
@@ -99,7 +94,9 @@ class Repetition:
         self.figures[Figure(row, target, measure, unit)] = value
 
 
-def repeat_once(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dict[Figure, float]:
+def repeat_once(
+    proxy: Deployed, usage: Deployed, folder: Path, size: Size, cpus: Cpus
+) -> dict[Figure, float]:
     """Every figure once, in new processes with new data in `folder`.
 
     Raises:
@@ -125,9 +122,10 @@ def repeat_once(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dict[F
             _small_rows(one, "gateway", gateway, direct)
             _large_row(one, gateway)
             _stream_rows(one, "gateway", gateway)
+            _protocol_rows(one, gateway)
             _memory_rows(one, gateway)
             check_counts(one.calls, one.calls - around, charges, data)
-    one.note("start", "gateway", "import of main.py", "s", _import_s(proxy))
+    _start_rows(one, (proxy, usage), folder / "starts")
     return one.figures
 
 
@@ -174,6 +172,25 @@ def _stream_rows(one: Repetition, name: str, target: Running) -> None:
         one.note(row, name, "CPU beside its chunks", "ms/call", (short_s - few * chunk_s) * 1000)
 
 
+def _protocol_rows(one: Repetition, gateway: Running) -> None:
+    """CPU of a call by the API it speaks, whole and streamed.
+
+    Streams have equally many tokens, not equally many events: each API cuts its own way.
+    """
+    for name, protocol in PROTOCOLS.items():
+        plain = Shape(protocol=protocol)
+        _, cpu_s = one.call(gateway, plain, CONNECTIONS[1], one.size.calls // 4)
+        one.note(name, "gateway", "CPU", "ms/call", cpu_s * 1000)
+        if protocol.stream_path is None:
+            continue
+        stream = Shape(protocol=protocol, stream=True)
+        result, cpu_s = one.call(gateway, stream, STREAMS, one.size.streams)
+        measure = f"CPU of {stream.tokens} tokens"
+        one.note(f"{name}, stream", "gateway", measure, "ms/call", cpu_s * 1000)
+        events = result.events / one.size.streams
+        one.note(f"{name}, stream", "gateway", "events", "1/call", events)
+
+
 def _memory_rows(one: Repetition, gateway: Running) -> None:
     """Memory when caches are warm, and after many more calls."""
     made = 0
@@ -207,8 +224,9 @@ def check_counts(
         time.sleep(_POLL_S)
 
 
-def _import_s(proxy: Deployed) -> float:
-    done = subprocess.run(
-        [proxy.python, "-c", _IMPORT], cwd=proxy.folder, env={}, capture_output=True, check=True
-    )
-    return float(done.stdout)
+def _start_rows(one: Repetition, functions: Sequence[Deployed], folder: Path) -> None:
+    for function, engines in product(functions, ENGINES):
+        taken_s, pss_mb = start(function, engines, folder / function.function)
+        row = f"start, {engines}"
+        one.note(row, function.function, "import and wiring", "s", taken_s)
+        one.note(row, function.function, "PSS", "MB", pss_mb)

@@ -1,6 +1,7 @@
-"""The kinds of calls that are measured."""
+"""The kinds of calls that are measured: small and large, whole and streamed, by protocol."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,56 @@ CHUNK_INTERVAL_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Protocol:
+    """How one API is called. `body` answers a body with this text; `stream_path` None: no streams.
+
+    Where the stream has the same path, the body asks for it.
+    """
+
+    path: str
+    body: Callable[[str], dict[str, Any]]
+    stream_path: str | None
+    key_header: tuple[str, str] = ("authorization", "Bearer sim")
+
+
+def _message(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+_GEMINI = "/gemini/v1beta/models/gemini-2.5-flash"
+OPENAI_CHAT = Protocol(PATH, lambda text: {"model": MODEL, "messages": _message(text)}, PATH)
+PROTOCOLS = {
+    "openai chat": OPENAI_CHAT,
+    "openai responses": Protocol(
+        "/openai/v1/responses",
+        lambda text: {"model": MODEL, "input": text},
+        "/openai/v1/responses",
+    ),
+    "openai embeddings": Protocol(
+        "/openai/v1/embeddings",
+        lambda text: {"model": "text-embedding-3-small", "input": text},
+        None,
+    ),
+    "anthropic": Protocol(
+        "/anthropic/v1/messages",
+        lambda text: {
+            "model": "claude-sonnet-5",
+            "max_tokens": 1000,
+            "messages": _message(text),
+        },
+        "/anthropic/v1/messages",
+        ("x-api-key", "sim"),
+    ),
+    "gemini": Protocol(
+        f"{_GEMINI}:generateContent",
+        lambda text: {"contents": [{"parts": [{"text": text}]}]},
+        f"{_GEMINI}:streamGenerateContent?alt=sse",
+        ("x-goog-api-key", "sim"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """One kind of call. `size_bytes` is that of its body, at least; `tokens` that of its answer.
 
@@ -23,27 +74,33 @@ class Shape:
 
     size_bytes: int = SMALL_BYTES
     tokens: int = 20
+    protocol: Protocol = OPENAI_CHAT
     stream: bool = False
     asks_for_usage: bool = False
 
     def request(self, address: str, key: str) -> bytes:
         """The bytes to send, with a gateway key that only the gateway looks at."""
-        message = {"role": "user", "content": ""}
-        body: dict[str, Any] = {"model": MODEL, "messages": [message]}
+        api = self.protocol
+        name, value = api.key_header
         headers = {
-            "authorization": "Bearer sim",
+            name: value,
             "content-type": "application/json",
+            "anthropic-version": "2023-06-01",
             "x-gateway-key": key,
             "x-simulated-output-tokens": str(self.tokens),
         }
+        path = api.path
+        asked: dict[str, Any] = {}
         if self.stream:
-            body["stream"] = True
+            assert api.stream_path is not None, f"{api.path} has no streams"
+            path = api.stream_path
+            asked = {"stream": True} if path == api.path else {}
             headers["x-simulated-chunk-interval-ms"] = str(CHUNK_INTERVAL_MS)
         if self.asks_for_usage:
-            body["stream_options"] = {"include_usage": True}
-        missing = self.size_bytes - len(json.dumps(body))
-        message["content"] = ("word " * (missing // 5 + 1))[:missing]
-        return post(address, PATH, headers, json.dumps(body).encode())
+            asked["stream_options"] = {"include_usage": True}
+        missing = self.size_bytes - len(json.dumps(api.body("") | asked))
+        text = ("word " * (missing // 5 + 1))[:missing]
+        return post(address, path, headers, json.dumps(api.body(text) | asked).encode())
 
 
 SMALL = Shape()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.core.ports import Committed, Create
+from common.core.ports import Committed, Create, Documents
 from common.gateway.keys import Key, KeyPolicy, key_digest, key_id_of, key_ref, new_key_text
 from scripts.benchmark.processes import Running, running
 from scripts.commands.bundle import ROOT
@@ -55,6 +55,15 @@ def make_key(data: Path) -> str:
 
 
 async def _make_key(data: Path) -> str:
+    documents = SqliteDocuments(data / "state.sqlite")
+    try:
+        return await store_key(documents)
+    finally:
+        await documents.aclose()
+
+
+async def store_key(documents: Documents) -> str:
+    """Store a new gateway key; its text."""
     text = new_key_text(os.urandom)
     digest = key_digest(text)
     assert digest is not None
@@ -75,11 +84,7 @@ async def _make_key(data: Path) -> str:
         expires_at=None,
         revoked_at=None,
     )
-    documents = SqliteDocuments(data / "state.sqlite")
-    try:
-        outcome = await documents.commit([Create(key_ref(digest), key.to_data())])
-    finally:
-        await documents.aclose()
+    outcome = await documents.commit([Create(key_ref(digest), key.to_data())])
     assert isinstance(outcome, Committed)
     return text
 

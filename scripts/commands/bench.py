@@ -11,6 +11,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,8 @@ from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure, repeat_once
 from scripts.benchmark.nginx import nginx_binary
 from scripts.benchmark.processes import on_cpu
 from scripts.benchmark.report import comparison, document, machine, table
+from scripts.benchmark.rollups import measure_rollups
+from scripts.commands.bundle import ROOT
 
 REPETITIONS = 3
 MEMORY_FILES = Path("/dev/shm")  # noqa: S108 - the folder below it is private
@@ -37,6 +41,17 @@ def main(
     compare: Annotated[
         Path | None, typer.Option(help="Earlier figures, written by --json.", exists=True)
     ] = None,
+    rollups: Annotated[
+        bool, typer.Option("--rollups", help="Measure how usage is counted instead.")
+    ] = False,
+    emulators: Annotated[
+        bool,
+        typer.Option(
+            "--emulators",
+            help="With --rollups: on the emulators that FIRESTORE_EMULATOR_HOST, "
+            "PUBSUB_EMULATOR_HOST and BIGQUERY_EMULATOR_HOST name.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the gateway beside the provider alone, and beside nginx where it is installed."""
     if not Path("/proc/self/smaps_rollup").exists():
@@ -47,11 +62,14 @@ def main(
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     parent = MEMORY_FILES if MEMORY_FILES.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
-        about, runs = _measure(Path(folder), quick=quick)
+        if rollups:
+            about, runs = _measure_rollups(Path(folder), quick=quick, emulators=emulators)
+        else:
+            about, runs = _measure(Path(folder), quick=quick)
     for name, value in about.items():
         typer.echo(f"{name}: {value}")
     typer.echo("\n".join(["", *table(runs)]))
-    if nginx_binary() is None:
+    if nginx_binary() is None and not rollups:
         typer.echo("nginx is not installed, so its rows are left out.")
     if json_file is not None:
         json_file.write_text(json.dumps(document(about, runs), indent=2) + "\n")
@@ -60,7 +78,7 @@ def main(
 
 
 def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure, list[float]]]:
-    proxy = deploy("proxy", folder / "deployed")
+    proxy, usage = (deploy(name, folder / "deployed" / name) for name in ("proxy", "usage"))
     about = machine((proxy.folder / "requirements.txt").read_text())
     usable = sorted(os.sched_getaffinity(0))
     cpus = Cpus(usable[0], usable[1]) if len(usable) > 1 else Cpus(None, None)
@@ -68,9 +86,29 @@ def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure,
     with on_cpu(cpus.load):
         for number in range(1 if quick else REPETITIONS):
             place = folder / str(number)
-            for figure, value in repeat_once(proxy, place, QUICK if quick else FULL, cpus).items():
+            once = repeat_once(proxy, usage, place, QUICK if quick else FULL, cpus)
+            for figure, value in once.items():
                 runs.setdefault(figure, []).append(value)
             shutil.rmtree(place)
+    return about, runs
+
+
+def _measure_rollups(
+    folder: Path, *, quick: bool, emulators: bool
+) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+    about = machine((ROOT / "functions/usage/requirements.txt").read_text())
+    about["engines"] = "emulators" if emulators else "local"
+    runs: dict[Figure, list[float]] = {}
+    for number in range(1 if quick else REPETITIONS):
+        # In a process of its own, since a process has one App.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            seconds, calls = (2, 20) if quick else (10, 100)
+            place = folder / str(number)
+            once = process.submit(
+                measure_rollups, place, seconds, calls, emulators=emulators
+            ).result()
+        for figure, value in once.items():
+            runs.setdefault(figure, []).append(value)
     return about, runs
 
 

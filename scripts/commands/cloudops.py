@@ -4,16 +4,25 @@ What is printed as money is the exact text of the API's answer. Every command an
 0, or says in one line what is wrong and ends with 1.
 """
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from scripts.commands.cloudops_budgets import budgets, key_budget
 from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text
 from scripts.commands.cloudops_doctor import findings
-from scripts.commands.cloudops_session import AsJson, Given, Session, command
+from scripts.commands.cloudops_session import (
+    AsJson,
+    Given,
+    Session,
+    cell,
+    command,
+    print_answer,
+    print_list,
+)
 from scripts.commands.cloudops_tables import Column, print_table
+from scripts.commands.cloudops_upstreams import upstreams
 
 app = typer.Typer(
     help="Organisations, keys, spend and prices of a running Open Cloud Ops.",
@@ -32,6 +41,8 @@ for name, group in (
     ("teams", teams),
     ("agents", agents),
     ("projects", projects),
+    ("budgets", budgets),
+    ("upstreams", upstreams),
 ):
     app.add_typer(group, name=name)
 
@@ -123,15 +134,31 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
     on_disconnect: Annotated[
         str, typer.Option(help="when a client leaves: stop the call, or let it finish")
     ] = "stop",
+    rpm: Annotated[int | None, typer.Option(min=1, help="requests a minute")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="tokens a minute")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="calls at once, in each instance of the proxy")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="dollars it may spend in each period, as 20 or 0.5")
+    ] = None,
+    budget_period: Annotated[
+        str | None, typer.Option(help="hour, day, week, month or total; month if not given")
+    ] = None,
 ) -> None:
-    """Create a key and print it, once."""
+    """Create a key, with a hard budget of its own perhaps, and print it, once."""
     body = {
         "org": org,
         "agent": agent,
         "name": name,
         "project": project,
         "tags": _tags(tag),
-        "policy": {"models": model or [], "on_disconnect": on_disconnect},
+        "policy": {
+            "models": model or [],
+            "on_disconnect": on_disconnect,
+            "limits": {"rpm": rpm, "tpm": tpm, "concurrency": concurrency},
+        },
+        **key_budget(budget, budget_period),
     }
     _made_key(session, "keys", body)
 
@@ -149,7 +176,7 @@ def rotate_key(
 @command(keys, "revoke")
 def revoke_key(session: Session, key_id: KeyId) -> None:
     """Withdraw a key."""
-    _print_answer(session.client.post(f"keys/{key_id}:revoke", {}), as_json=session.as_json)
+    print_answer(session, session.client.post(f"keys/{key_id}:revoke", {}))
 
 
 @command(app)
@@ -171,7 +198,7 @@ def spend(  # noqa: PLR0917 - typer reads options from parameters
     }
     rows, last = session.client.rows("usage/summary", query)
     if session.as_json:
-        _print_list(rows, last["total"])
+        print_list(rows, last["total"])
         return
     rows.sort(key=lambda row: (row["bucket"] or "", -(row["cost_nanos"] or 0)))
     dimensions = by.split(",") if by else []
@@ -209,7 +236,7 @@ def calls(
     }
     answer = session.client.get("usage/calls", query)
     if session.as_json:
-        _print_list(answer["data"], answer["total"])
+        print_list(answer["data"], answer["total"])
         return
     names = ["time", "org", "team", "agent", "model", "status", "outcome"]
     columns = [Column(name) for name in names]
@@ -227,7 +254,7 @@ def prices(
     query = {"q": model, "provider": provider}
     rows, last = session.client.rows("prices", query)
     if session.as_json:
-        _print_list(rows, last["total"])
+        print_list(rows, last["total"])
         return
     table = [
         [row["provider"], row["model"], rate["unit"], f"{rate['per']:,}", rate["usd"], tiers]
@@ -252,7 +279,7 @@ def doctor(
     """Look for what is wrong, and say how to put it right. Exit code 1 if anything is."""
     found = list(findings(session.client, proxy or session.client.url))
     if session.as_json:
-        _print_list([asdict(finding) for finding in found], {"count": len(found)})
+        print_list([asdict(finding) for finding in found], {"count": len(found)})
     elif found:
         typer.echo("\n".join(f"{finding.what}\n    fix: {finding.fix}" for finding in found))
     else:
@@ -264,30 +291,22 @@ def doctor(
 def _list(session: Session, path: str, query: dict[str, Any], shown: list[str]) -> None:
     rows, last = session.client.rows(path, query)
     if session.as_json:
-        _print_list(rows, last["total"])
+        print_list(rows, last["total"])
         return
-    table = [[_cell(row[name]) for name in shown] for row in rows]
+    table = [[cell(row[name]) for name in shown] for row in rows]
     print_table([Column(name) for name in shown], table)
     typer.echo(last["answer"])
 
 
-def _print_list(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"data": rows, "total": total}, indent=2))
-
-
 def _create(session: Session, path: str, body: dict[str, Any]) -> None:
-    _print_answer(session.client.post(path, body), as_json=session.as_json)
+    print_answer(session, session.client.post(path, body))
 
 
 def _made_key(session: Session, path: str, body: dict[str, Any]) -> None:
     answer = session.client.post(path, body)
-    _print_answer(answer, as_json=session.as_json)
+    print_answer(session, answer)
     if not session.as_json:
         typer.echo(f"{answer['data']['secret']}\nKeep it now: it is not shown again.")
-
-
-def _print_answer(answer: dict[str, Any], *, as_json: bool) -> None:
-    typer.echo(json.dumps(answer, indent=2) if as_json else answer["answer"])
 
 
 def _tags(given: list[str] | None) -> dict[str, str]:
@@ -298,12 +317,6 @@ def _tags(given: list[str] | None) -> dict[str, str]:
             fail(f"--tag {tag!r} is not NAME=VALUE")
         tags[name] = value
     return tags
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ",".join(f"{name}={text}" for name, text in value.items()) or "-"
-    return "-" if value is None else str(value)
 
 
 def _cost(row: dict[str, Any]) -> str:
@@ -327,8 +340,8 @@ def _call_cells(row: dict[str, Any]) -> list[str]:
     notes += ["simulated"] if row["simulated"] else []
     return [
         row["event_time"],
-        *(_cell(row[name]) for name in ("org", "team", "agent")),
-        _cell(row["model_billed"] or row["model_asked"]),
+        *(cell(row[name]) for name in ("org", "team", "agent")),
+        cell(row["model_billed"] or row["model_asked"]),
         str(row["status"]),
         row["outcome"],
         f"{row['duration_s']:.2f}",

@@ -65,6 +65,22 @@ class ApiClient:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._answer("POST", path, json=body)
 
+    def find(self, path: str) -> dict[str, Any] | None:
+        """One thing, None where there is none."""
+        response, answer = self._response("GET", path)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return self._checked(response, answer)
+
+    def put(self, path: str, body: dict[str, Any], *, version: str | None) -> dict[str, Any]:
+        """Replace what was read with this version; None makes what is not there."""
+        condition = {"if-none-match": "*"} if version is None else {"if-match": f'"{version}"'}
+        return self._answer("PUT", path, json=body, headers=condition)
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """Remove what is there, whatever it holds."""
+        return self._answer("DELETE", path, headers={"if-match": "*"})
+
     def rows(self, path: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The rows of all pages, and the last answer."""
         answers = [self.get(path, {**query, "limit": 500})]
@@ -73,6 +89,12 @@ class ApiClient:
         return [row for answer in answers for row in answer["data"]], answers[-1]
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        return self._checked(*self._response(method, path, **request))
+
+    def _response(
+        self, method: str, path: str, **request: Any
+    ) -> tuple[httpx.Response, dict[str, Any]]:
+        """The response and its JSON."""
         try:
             response = self.http.request(method, f"{self.url}/api/v1/{path}", **request)
         except httpx.HTTPError as error:
@@ -83,6 +105,9 @@ class ApiClient:
             answer = None
         if not isinstance(answer, dict):
             fail(f"{self.url} is not this API: it answered {response.status_code} without JSON.")
+        return response, answer
+
+    def _checked(self, response: httpx.Response, answer: dict[str, Any]) -> dict[str, Any]:
         if response.is_success:
             return answer
         field = f" ({answer['field']})" if answer.get("field") else ""

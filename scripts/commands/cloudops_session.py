@@ -4,6 +4,7 @@ These options stand before the command or behind it; behind it they win.
 """
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -47,6 +48,22 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def print_list(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
+    typer.echo(json.dumps({"data": rows, "total": total}, indent=2))
+
+
+def print_answer(session: Session, answer: dict[str, Any]) -> None:
+    """Print an answer's sentence, or all of it."""
+    typer.echo(json.dumps(answer, indent=2) if session.as_json else answer["answer"])
+
+
+def cell(value: Any) -> str:
+    """A value as text in a table."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={text}" for name, text in value.items()) or "-"
+    return "-" if value is None else str(value)
 
 
 def _connected(function: Callable[..., None]) -> Callable[..., None]:

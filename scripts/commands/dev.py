@@ -23,7 +23,10 @@ from common.core.errors import InvalidSettings, StoreUnavailable
 from common.core.ports import Ref
 from common.runtime.app import app
 from scripts.local_stack.application import SIMULATED_PATH, LocalStack
+from scripts.local_stack.cloud_engines import check_settings, emulated_deliveries, make_tables
 from scripts.local_stack.demo import print_welcome, seed
+from scripts.local_stack.pushes import push_subscriptions
+from scripts.local_stack.schedules import publish_on_time
 from scripts.simulated.server import create_app
 
 DEFAULT_PORT = 3000
@@ -122,6 +125,7 @@ async def _serve(
     data: Path, address: str, listener: socket.socket, managed: dict[str, bool]
 ) -> None:
     try:
+        check_settings()
         stack = LocalStack(create_app(ledger_file=str(data / "simulated-ledger.sqlite")))
     except InvalidSettings as error:
         sys.exit(f"Wrong settings: {error}. See .env.example.")
@@ -135,24 +139,34 @@ async def _serve(
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = _Server(config)
-    await _check_engines(data)
+    app().push_subscriptions = list(push_subscriptions(stack.functions))
+    deliveries = emulated_deliveries([*app().table_subscriptions(), *app().push_subscriptions])
+    await make_tables()
+    await _check_engines(data, has_local_bus=deliveries is None)
     await app().start_deliveries()
+    if deliveries is not None:
+        await deliveries.start()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(server.serve(sockets=[listener]))
+            serving = group.create_task(server.serve(sockets=[listener]))
+            schedules = group.create_task(publish_on_time(app().bus, app().clock, app().entropy))
+            serving.add_done_callback(lambda _: schedules.cancel())
             await server.serving.wait()
             print(f"ready {address}", flush=True)
             print_welcome(address, await seed(address, data), managed)
     finally:
+        if deliveries is not None:
+            await deliveries.aclose()
         await app().aclose()
 
 
-async def _check_engines(data: Path) -> None:
+async def _check_engines(data: Path, *, has_local_bus: bool) -> None:
     """Open what holds data, so that a damaged file is told before anything is served."""
     try:
         await app().documents.get_many([Ref("gateway", "control")])
         await app().warehouse.query("SELECT 1 AS one")
-        await app().local_bus.dead_letters()
+        if has_local_bus:
+            await app().local_bus.dead_letters()
     except StoreUnavailable as error:
         sys.exit(
             f"A file in {data} cannot be read: {error.detail}. Move it away to start without it, "

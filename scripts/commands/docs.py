@@ -15,7 +15,7 @@ import typer
 
 from common.llm.paths import ENDPOINTS
 from common.runtime.settings import SETTINGS
-from scripts.functions_table import read_functions
+from scripts.functions_table import TopicTrigger, Trigger, read_functions
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -23,6 +23,9 @@ WIDTH = 100
 SCRIPT_VARIABLES = {
     "CLOUDOPS_TOKEN": "Identity token for an API on Cloud Run: gcloud auth print-identity-token.",
     "CLOUDOPS_URL": "The API that scripts/cloudops talks to. Default: http://127.0.0.1:3000.",
+    "CODING_AGENTS": "Folder with claude, codex, gemini or aider, for tests that run those found.",
+    "ENGINES": "cloud: stacks of tests run on emulators (tests/emulated.py). Default: local.",
+    "LAW_CALLS": "Calls that each law of tests/laws makes, instead of its own number.",
     "PORT": "The port of scripts/dev. Default: 3000.",
     "REQUIRE_ALL": "1 makes a test that skips because something is missing fail (scripts/test).",
     "TEST_DATA": "Folder of recorded data, for tests that use it (scripts/test).",
@@ -128,12 +131,19 @@ def functions_table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in read_functions(ROOT).items():
-        callers = {"public": "anybody", "private": "identities that may invoke it"}
-        called = _list(tuple(callers[trigger.http] for trigger in row.triggers))
+        called = _list(tuple(_caller(trigger) for trigger in row.triggers))
         topics = _list(row.publishes) or "-"
         size = f"{row.memory} | {row.concurrency} | {row.timeout} s"
         rows.append(f"| `{name}` | {called} | {topics} | {row.state} | {row.warehouse} | {size} |")
     return "\n".join(rows)
+
+
+def _caller(trigger: Trigger) -> str:
+    if isinstance(trigger, TopicTrigger):
+        events = _list(tuple(f"`{each}`" for each in trigger.types)) or "every event"
+        return f"{events} on {trigger.topic}"
+    callers = {"public": "anybody", "private": "identities that may invoke it"}
+    return callers[trigger.http]
 
 
 def endpoints_table() -> str:

@@ -1,7 +1,8 @@
 """All functions and the simulated provider as one ASGI application.
 
 Each function is loaded as the cloud loads it, by its folder and entry point; only the address by
-which it is reached is the local stack's own.
+which it is reached is the local stack's own. Functions that events are pushed to have none: the
+local bus calls them (`pushes.py`).
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,11 @@ class LocalStack:
 
     def __init__(self, simulated_provider: ASGIApp) -> None:
         self._mounts: list[tuple[str, ASGIApp]] = [(f"{SIMULATED_PATH}/", simulated_provider)]
+        self.functions: dict[str, ASGIApp] = {}
         for name in read_functions(ROOT):
             source = str(ROOT / "functions" / name / "main.py")
-            function: ASGIApp = create_asgi_app(name, source, "http")  # type: ignore[no-untyped-call] # untyped there
-            self._mounts.append((ADDRESSES[name], function))
+            self.functions[name] = create_asgi_app(name, source, "http")  # type: ignore[no-untyped-call] # untyped there
+        self._mounts += [(path, self.functions[name]) for name, path in ADDRESSES.items()]
         self._mounts.sort(key=lambda mount: -len(mount[0]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

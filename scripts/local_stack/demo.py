@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -27,7 +28,7 @@ async def seed(address: str, data: Path) -> dict[str, str]:
             await _create(api, "teams", {"org": ORG, "id": team})
             await _create(api, "agents", {"org": ORG, "id": agent, "team": team})
             name = f"{team}/{agent}"
-            if name not in keys:
+            if name not in keys or not await _usable(api, agent):  # the state may be another one
                 keys[name] = await _key(api, agent)
                 _keep(data / KEYS_FILE, keys)
     return keys
@@ -80,11 +81,15 @@ async def _key(api: httpx.AsyncClient, agent: str) -> str:
     """A new key, or, when only its text was lost, a replacement."""
     answer = await api.post("/keys", json={"org": ORG, "agent": agent, "name": f"demo-{agent}"})
     if answer.status_code == httpx.codes.CONFLICT:
-        listed = await api.get("/keys", params={"org": ORG, "agent": agent})
-        usable = [each for each in listed.json()["data"] if each["state"] == "usable"]
+        usable = await _usable(api, agent)
         answer = await api.post(f"/keys/{usable[-1]['key_id']}:rotate", json={"overlap_s": 0})
     answer.raise_for_status()
     return str(answer.json()["data"]["secret"])
+
+
+async def _usable(api: httpx.AsyncClient, agent: str) -> list[dict[str, Any]]:
+    listed = await api.get("/keys", params={"org": ORG, "agent": agent})
+    return [each for each in listed.json()["data"] if each["state"] == "usable"]
 
 
 def _kept(path: Path) -> dict[str, str]:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmark.deployed import Deployed, IndexUnreachable, deploy
+from scripts.benchmark.deployed import Deployed, deploy
 from scripts.benchmark.surroundings import simulated_provider
+from scripts.environments import IndexUnreachable
+from tests.emulators import firestore_emulator, pubsub_emulator
+
+__all__ = ["firestore_emulator", "pubsub_emulator"]
 
 Deploy = Callable[[str], Deployed]
 

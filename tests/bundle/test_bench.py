@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from scripts.benchmark.load import CallFailed, Load, post, run_load
 from scripts.benchmark.measures import CountsDiffer, Figure, check_counts
 from scripts.benchmark.report import comparison, document, table
-from scripts.benchmark.shapes import LARGE, PATH, SMALL, Shape
+from scripts.benchmark.rollups import measure_rollups
+from scripts.benchmark.shapes import LARGE, PATH, PROTOCOLS, SMALL, Shape
 from scripts.benchmark.surroundings import LEDGER, charge_count
 from scripts.commands.bundle import ROOT
 from tests.bundle.conftest import Deploy, Provider
@@ -60,16 +63,20 @@ def test_makes_every_call_once_and_counts_the_events_of_streams(provider: Provid
 
     result = run_load(provider.address, Load(shape.request(provider.address, "none"), 3, 7))
 
-    check_counts(before + 7, 0, provider.data, _empty_bus(provider.data))
+    wait_for_charges(provider.data, before + 7)
     assert len(result.latencies_s) == 7
     assert result.events == 7 * (1 + 5 + 1 + 1 + 1)  # role, tokens, finish, usage, [DONE]
 
 
-def _empty_bus(folder: Path) -> Path:
-    (folder / "bus").mkdir()
-    with closing(sqlite3.connect(folder / "bus/bus.sqlite")) as bus:
-        bus.execute("CREATE TABLE deliveries (message_id INTEGER, attributes TEXT)")
-    return folder / "bus"
+def wait_for_charges(folder: Path, charges: int) -> None:
+    """Until the ledger below `folder` has so many rows; fails if it gets others."""
+    bus = folder / "bus"
+    bus.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(bus / "bus.sqlite")) as connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS deliveries (message_id INTEGER, attributes TEXT)"
+        )
+    check_counts(charges, 0, folder, bus)
 
 
 def test_stops_at_an_answer_other_than_200(provider: Provider) -> None:
@@ -79,11 +86,30 @@ def test_stops_at_an_answer_other_than_200(provider: Provider) -> None:
         run_load(provider.address, Load(request, 2, 4))
 
 
-@pytest.mark.parametrize("shape", [SMALL, LARGE])
+@pytest.mark.parametrize(
+    "shape", [SMALL, LARGE, *(Shape(protocol=protocol) for protocol in PROTOCOLS.values())]
+)
 def test_sends_bodies_of_the_size_they_are_named_for(shape: Shape) -> None:
     body = shape.request("http://127.0.0.1:1", "none").partition(b"\r\n\r\n")[2]
 
     assert len(body) == shape.size_bytes
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_calls_every_protocol_whole_and_streamed(provider: Provider, name: str) -> None:
+    protocol = PROTOCOLS[name]
+    before = charge_count(provider.data)
+    shapes = [Shape(protocol=protocol, tokens=5)]
+    if protocol.stream_path is not None:
+        shapes.append(Shape(protocol=protocol, tokens=5, stream=True))
+
+    results = [
+        run_load(provider.address, Load(shape.request(provider.address, "none"), 1, 2))
+        for shape in shapes
+    ]
+
+    wait_for_charges(provider.data, before + 2 * len(shapes))
+    assert [result.events > 0 for result in results] == [False, True][: len(shapes)]
 
 
 @pytest.mark.parametrize(
@@ -134,5 +160,24 @@ def test_measures_the_gateway_as_it_is_bundled(deployed: Deploy, tmp_path: Path)
         ("100 kB prompt", "CPU against small"),
         ("stream", "CPU of a chunk"),
         ("stream, usage taken out", "CPU of a chunk"),
+        ("openai embeddings", "CPU"),
+        ("gemini", "CPU"),
+        ("anthropic, stream", "CPU of 20 tokens"),
         ("memory", "PSS after 2,000 more calls"),
     }
+    assert {(f["row"], f["target"], f["measure"]) for f in figures} >= {
+        (f"start, {engines} engines", function, measure)
+        for engines in ("local", "cloud")
+        for function in ("proxy", "usage")
+        for measure in ("import and wiring", "PSS")
+    }
+
+
+@pytest.mark.slow
+def test_measures_how_usage_is_counted(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        figures = process.submit(measure_rollups, tmp_path, 1, 2).result()
+
+    found = {figure.measure: value for figure, value in figures.items() if figure.target == "usage"}
+    assert found["failed pushes"] == 0
+    assert found["writes per event"] <= 2

@@ -3,6 +3,7 @@
 It is served by the functions framework as on Cloud Run, with nothing on the path but the bundle.
 """
 
+import asyncio
 import json
 import subprocess
 import tomllib
@@ -13,16 +14,22 @@ from typing import Any
 import httpx
 import pytest
 
+from common.adapters.bus_subscriptions import Subscription
+from common.adapters.firestore_documents import FirestoreDocuments
 from scripts.benchmark.deployed import Deployed, served
 from scripts.benchmark.surroundings import (
     charge_count,
     make_key,
+    store_key,
     usage_events,
 )
 from scripts.commands.bundle import ROOT
 from scripts.commands.lock import pins
 from scripts.functions_table import read_functions
+from scripts.local_stack.pulling import Deliveries
 from tests.bundle.conftest import Deploy, Provider
+from tests.emulators import a_project
+from tests.usage.sums import stored
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +40,8 @@ NEVER = {"duckdb", "genai_prices", "sqlglot", "typer", "yaml"}
 """Modules of other functions and of development, of which a call loads none."""
 
 HEALTH = {"api": "/api/v1/health", "proxy": "/gateway/v1/health"}
+PUSHED = ("budgets", "usage")
+"""Functions that are asked by pushes alone."""
 
 
 def chat_headers(data: Path) -> dict[str, str]:
@@ -58,10 +67,10 @@ def probed(deployed: Deployed, data: Path, settings: dict[str, str], *request: s
 
 
 def test_knows_how_to_ask_every_function() -> None:
-    assert set(HEALTH) == set(read_functions(ROOT))
+    assert {*HEALTH, *PUSHED} == set(read_functions(ROOT))
 
 
-@pytest.mark.parametrize("function", HEALTH)
+@pytest.mark.parametrize("function", [*HEALTH, *PUSHED])
 def test_installs_what_is_pinned_and_nothing_else(deployed: Deploy, function: str) -> None:
     python = deployed(function).python
     pinned = pins((ROOT / f"functions/{function}/requirements.txt").read_text())
@@ -86,6 +95,14 @@ def test_answers_with_the_version_it_was_made_from(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     told = answer.json()
     assert told.get("data", told)["version"] == project["version"]
+
+
+@pytest.mark.parametrize("function", PUSHED)
+def test_acknowledges_what_it_cannot_use(deployed: Deploy, function: str, tmp_path: Path) -> None:
+    with served(deployed(function), tmp_path, {}) as running:
+        answer = httpx.post(running.address, json={"no": "envelope"}, trust_env=False)
+
+    assert answer.status_code == 204
 
 
 def test_forwards_a_call_and_stores_its_event(
@@ -123,3 +140,48 @@ def test_imports_nothing_that_its_requirements_do_not_name(
     assert undeclared == {}
     assert {module.partition(".")[0] for module in found["owners"]} & NEVER == set()
     assert {"aiohttp", "orjson", "pydantic"} <= set(found["owners"])
+
+
+async def test_serves_on_the_engines_of_the_cloud(
+    deployed: Deploy,
+    provider: Provider,
+    tmp_path: Path,
+    firestore_emulator: str,
+    pubsub_emulator: str,
+) -> None:
+    """What each bundle requires is enough there: a call becomes a message, a message a sum."""
+    project = a_project()
+    documents = FirestoreDocuments(project, "state", emulator=firestore_emulator)
+    key = await store_key(documents)
+    settings = {
+        "STATE_URL": f"firestore://{project}/state",
+        "FIRESTORE_EMULATOR_HOST": firestore_emulator,
+        "BUS_URL": f"pubsub://{project}/bundle",
+        "PUBSUB_EMULATOR_HOST": pubsub_emulator,
+        "SIMULATED_PROVIDER_URL": provider.address,
+    }
+    envelopes: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def keep(envelope: dict[str, Any]) -> int:
+        envelopes.put_nowait(envelope)
+        return 204
+
+    kept = Subscription("kept", "usage", (), keep)
+    deliveries = Deliveries(project, "bundle", pubsub_emulator, [kept])
+    await deliveries.start()
+    headers = {"authorization": "Bearer sim", "x-gateway-key": key}
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        with served(deployed("proxy"), tmp_path / "proxy", settings) as proxy:
+            answer = await http.post(proxy.address + CHAT, json=BODY, headers=headers)
+            async with asyncio.timeout(30):
+                envelope = await envelopes.get()
+        with served(deployed("usage"), tmp_path / "usage", settings) as usage:
+            pushed = await http.post(usage.address, json=envelope)
+    await deliveries.aclose()
+    sums = await stored(documents, "hour")
+    await documents.aclose()
+
+    assert (answer.status_code, pushed.status_code) == (200, 204)
+    tokens = {measure: amount for (_, _, measure), amount in sums.items()}
+    assert tokens["calls"] == 1
+    assert tokens["unit:output_tokens"] == answer.json()["usage"]["completion_tokens"]

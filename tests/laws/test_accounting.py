@@ -1,51 +1,46 @@
 """Every call is accounted once, to the nano-dollar, whatever happens to it on the way."""
 
 import asyncio
-import base64
-import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.laws.disorderly_stack import PUBLISHED
-from tests.laws.traffic import Planned, Traffic, plan
+from tests.laws.stack_engines import StackEngines
+from tests.laws.traffic import COMPATIBLE_LISTS, COMPATIBLE_MODELS, Planned, Traffic, plan
 from tests.local_stack.process import Simulator, Stack
 
 CALLS = 10_000
 SEED = 20261122
 
 
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    with Simulator(tmp_path) as running:
-        yield running
-
-
 @pytest.mark.slow
 def test_events_rows_and_the_providers_bill_agree_to_the_nano_dollar(
-    tmp_path: Path, simulator: Simulator
+    tmp_path: Path, simulator: Simulator, stack_engines: StackEngines
 ) -> None:
-    """10,000 mixed calls, 5 % faults, 5 % hang-ups, deliveries repeated and shuffled, a restart."""
-    data, calls = tmp_path / "data", plan(CALLS, SEED)
+    """Mixed calls, 5 % faults, 5 % hang-ups, deliveries repeated and shuffled, a restart."""
+    data, count = tmp_path / "data", stack_engines.calls(CALLS)
+    calls = plan(count, SEED, compatible=COMPATIBLE_MODELS)
+    start = partial(start_stack, data, {**stack_engines.settings, **law_settings(simulator)})
 
-    traffic = asyncio.run(_through_a_restart(data, simulator, calls))
+    traffic = asyncio.run(_through_a_restart(start, calls))
 
-    with Stack(data, module="tests.laws.disorderly_stack", env=_env(simulator)) as stack:
-        rows, total = _rows_and_total(stack, CALLS)
+    events = asyncio.run(stack_engines.published(data, start))
+    with start() as stack:
+        rows, total = rows_and_total(stack, count)
         stack.stop()
     billed = _billed(simulator)
-    published = _published(data / PUBLISHED)
 
     numbers = [int(row["tags"]["call"]) for row in rows]
     assert len(numbers) == len(set(numbers)), "a call has two rows"
-    assert set(range(CALLS)) - set(numbers) <= traffic.done.broken, "a call has no row"
+    assert set(range(count)) - set(numbers) <= traffic.done.broken, "a call has no row"
 
     assert {r["id"]: r["cost_nanos"] for r in rows} == {
-        e["id"]: e["cost_nanos"] for e in published.values()
+        e["id"]: e["cost_nanos"] for e in events.values()
     }
     assert total["cost_nanos"] == sum(row["cost_nanos"] for row in rows)
     assert total["calls"] == len(rows)
@@ -57,9 +52,10 @@ def test_events_rows_and_the_providers_bill_agree_to_the_nano_dollar(
         if row["cost_nanos"] != billed[int(row["tags"]["call"])]
     ]
     assert wrong == []
+    assert set(COMPATIBLE_LISTS.values()) < {row["provider"] for row in exact}
 
     refused = [row for row in rows if (row["upstream_status"] or 0) >= 400]
-    assert len(refused) > CALLS * 0.01, "too little was refused to show anything"
+    assert len(refused) > count * 0.01, "too little was refused to show anything"
     assert {(row["cost_nanos"], row["cost_source"]) for row in refused} == {(0, "free")}
 
     estimated = [row for row in rows if row["cost_source"] == "estimated"]
@@ -77,14 +73,15 @@ def test_events_rows_and_the_providers_bill_agree_to_the_nano_dollar(
     ]
     assert too_low == []
     assert total["estimated_calls"] == len(estimated)
-    assert len(estimated) > CALLS * 0.02, "too little was disturbed to show anything"
+    assert len(estimated) > count * 0.02, "too little was disturbed to show anything"
 
 
-async def _through_a_restart(data: Path, simulator: Simulator, calls: list[Planned]) -> Traffic:
+async def _through_a_restart(start: Callable[..., Stack], calls: list[Planned]) -> Traffic:
     """Make all calls; half way the stack is told to end, and started again on the same port."""
     middle = len(calls) // 2
-    stack = await asyncio.to_thread(_start, data, simulator, 0)
-    key = await _tagged_key(stack)
+    stack = await asyncio.to_thread(start)
+    await _configure_upstreams(stack)
+    key = await tagged_key(stack)
     traffic = Traffic(stack.address, key)
     port = int(stack.address.rpartition(":")[2])
     try:
@@ -94,7 +91,7 @@ async def _through_a_restart(data: Path, simulator: Simulator, calls: list[Plann
             await asyncio.wait({around}, timeout=0.01)
         traffic.pause()
         await asyncio.to_thread(stack.stop)
-        stack = await asyncio.to_thread(_start, data, simulator, port)
+        stack = await asyncio.to_thread(start, port)
         traffic.resume()
         await around
         await traffic.run(calls[middle + 500 :])
@@ -103,15 +100,24 @@ async def _through_a_restart(data: Path, simulator: Simulator, calls: list[Plann
     return traffic
 
 
-def _start(data: Path, simulator: Simulator, port: int) -> Stack:
-    return Stack(data, port=port, module="tests.laws.disorderly_stack", env=_env(simulator))
+def start_stack(data: Path, settings: Mapping[str, str], port: int = 0) -> Stack:
+    return Stack(data, port=port, module="tests.laws.disorderly_stack", env=settings)
 
 
-def _env(simulator: Simulator) -> dict[str, str]:
+def law_settings(simulator: Simulator) -> dict[str, str]:
     return {"SIMULATED_PROVIDER_URL": simulator.address, "IDLE_TIMEOUT_S": "30"}
 
 
-async def _tagged_key(stack: Stack) -> str:
+async def _configure_upstreams(stack: Stack) -> None:
+    """Others than the three vendors; where they are does not matter to the simulated key."""
+    async with httpx.AsyncClient(base_url=f"{stack.address}/api/v1/upstreams") as api:
+        for name, prices in COMPATIBLE_LISTS.items():
+            body = {"base_url": f"https://{name}.example.com/v1", "provider": prices}
+            headers = {"if-none-match": "*"}
+            (await api.put(name, json=body, headers=headers)).raise_for_status()
+
+
+async def tagged_key(stack: Stack) -> str:
     """A key whose callers may set the tag `call`."""
     body = {"org": "demo", "agent": "assistant", "name": "law", "policy": {"tags": ["call"]}}
     async with httpx.AsyncClient(base_url=stack.address) as api:
@@ -119,7 +125,7 @@ async def _tagged_key(stack: Stack) -> str:
     return str(answer.json()["data"]["secret"])
 
 
-def _rows_and_total(stack: Stack, at_most: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def rows_and_total(stack: Stack, at_most: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every row of the API's call list, and its total for the same filter."""
     rows: list[dict[str, Any]] = []
     asked: dict[str, Any] = {"since": "2026-01-01T00:00:00Z", "limit": 500}
@@ -148,9 +154,3 @@ def _billed(simulator: Simulator) -> dict[int, int]:
             for row in rows:
                 billed[int(row["tag"])] += row["billed_nanos"]
             after = rows[-1]["seq"]
-
-
-def _published(notes: Path) -> dict[str, dict[str, Any]]:
-    """Events by id, as they were handed to the bus."""
-    events = [json.loads(base64.b64decode(line)) for line in notes.read_text().splitlines()]
-    return {event["id"]: event for event in events}

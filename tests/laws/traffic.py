@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,17 @@ import aiohttp
 OPENAI_MODELS = ("gpt-4o-mini", "gpt-4.1", "gpt-4.1-nano", "gpt-4o")
 ANTHROPIC_MODELS = ("claude-sonnet-5", "claude-haiku-5-5", "claude-opus-4-6")
 GEMINI_MODELS = ("gemini-2.5-flash", "gemini-2.0-flash", "gemini-2.5-pro")
+FRONT_MODELS = ("anthropic/claude-sonnet-5", "gemini/gemini-2.5-flash")
+COMPATIBLE_MODELS = (
+    *("mistral/mistral-large-latest", "deepseek/deepseek-reasoner", "xai/grok-4"),
+    *("groq/openai/gpt-oss-120b", "openrouter/anthropic/claude-sonnet-4.5"),
+)
+"""Models of upstreams that a gateway knows only where they are configured."""
+COMPATIBLE_LISTS = {
+    **{name: name for name in ("mistral", "deepseek", "groq", "openrouter")},
+    "xai": "x-ai",
+}
+"""Those upstreams, and whose prices apply there."""
 FAULTS = (
     *("status-400", "status-429", "status-500", "status-503"),
     *("garbage", "reset", "cut", "no-usage", "error-event"),
@@ -45,12 +56,14 @@ class Done:
     broken: set[int] = field(default_factory=set)
 
 
-def plan(count: int, seed: int) -> list[Planned]:
+def plan(count: int, seed: int, *, compatible: Sequence[str] = ()) -> list[Planned]:
+    """Calls drawn at random; `compatible` are prefixed models to be called among others."""
     draw = random.Random(seed)
-    return [_planned(number, draw) for number in range(count)]
+    models = (*FRONT_MODELS, *compatible)
+    return [_planned(number, draw, models) for number in range(count)]
 
 
-def _planned(number: int, draw: random.Random) -> Planned:
+def _planned(number: int, draw: random.Random, prefixed: Sequence[str]) -> Planned:
     stream = draw.random() < 0.6
     text = " ".join(draw.choice(("ledger", "Zürich", "日本", "cost", "why")) for _ in range(9))
     messages = [{"role": "user", "content": f"{number} {text}"}]
@@ -71,6 +84,8 @@ def _planned(number: int, draw: random.Random) -> Planned:
         elif draw.random() < 0.2:
             path = "/openai/v1/embeddings"
             body = {"model": "text-embedding-3-small", "input": [f"{number} {text}", text]}
+        elif draw.random() < 0.5:
+            body["model"] = draw.choice(prefixed)
     else:
         path = "/anthropic/v1/messages"
         model = draw.choice(ANTHROPIC_MODELS)

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.chosen_engines import chosen
+
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 60.0
@@ -118,7 +120,7 @@ class Stack(ServerProcess):
             str(data),
             log=data.with_suffix(".log"),
             until=re.compile(r"Ctrl\+C stops"),
-            env=env,
+            env={**chosen(data), **(env or {})},
         )
         self.keys = dict(_KEY.findall(self.printed))
         self.key = next(iter(self.keys.values()))

@@ -1,0 +1,16 @@
+-- What the calls of one organisation cost in [@since, @until), by all that a budget can ask for.
+-- Calls that cost nothing are left out: callers can make up names of models without end.
+SELECT
+  team,
+  project,
+  agent,
+  line,
+  IFNULL(model_billed, model_asked) AS model,
+  SUM(priced_nanos) AS priced_nanos
+FROM usage
+WHERE event_time >= @since
+  AND event_time < @until
+  AND org = @org
+  AND priced_nanos != 0
+GROUP BY
+  team, project, agent, line, model

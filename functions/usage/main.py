@@ -1,0 +1,17 @@
+"""Pub/Sub push: count each usage event once, in the rollups that reports and budgets read."""
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from common.core.events import UsageEvent
+from common.runtime.app import app
+from common.runtime.push import answer_push
+from common.runtime.settings import UsageSettings, read_settings
+
+read_settings(UsageSettings)  # A wrong setting stops the start, with every error named at once.
+
+
+@functions_framework.aio.http
+async def usage(request: Request) -> Response:
+    return await answer_push(request, UsageEvent, app().usage.add)

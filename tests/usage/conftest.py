@@ -1,0 +1,54 @@
+"""The fixtures of the API's tests, and calls to count."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from common.core.events import UsageEvent
+from tests.api.conftest import (
+    NOW,
+    a_call,
+    api,
+    bus,
+    client,
+    clock,
+    documents,
+    make_api,
+    record,
+    warehouse,
+)
+from tests.emulators import firestore_emulator
+from tests.warehouse_engines import bigquery_datasets, bigquery_server, open_warehouse
+
+__all__ = [
+    "api",
+    "bigquery_datasets",
+    "bigquery_server",
+    "bus",
+    "client",
+    "clock",
+    "documents",
+    "firestore_emulator",
+    "make_api",
+    "open_warehouse",
+    "record",
+    "warehouse",
+]
+
+
+def calls(count: int) -> list[UsageEvent]:
+    """Calls of several agents and models over the last three hours."""
+    return [
+        a_call(
+            number,
+            event_time=NOW - timedelta(minutes=number % 180, seconds=1),
+            agent=f"agent-{number % 7}",
+            model_billed=f"model-{number % 3}",
+            cost_nanos=number,
+            priced_nanos=number,
+        )
+        for number in range(count)
+    ]
+
+
+def ids(events: Iterable[UsageEvent]) -> frozenset[str]:
+    return frozenset(event.id for event in events)
