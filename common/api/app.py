@@ -15,9 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from common.api.amounts import refuse_inexact
+from common.api.budget_routes import budget_operations
 from common.api.callers import Authenticator
 from common.api.identity_routes import identity_operations
 from common.api.key_routes import key_operations
+from common.api.lease_routes import lease_operations
 from common.api.openapi import PREFIX
 from common.api.operations import Answer, AnyOperation, Call, NoBody, Services
 from common.api.price_routes import price_operations
@@ -29,6 +32,7 @@ from common.api.problems import (
     problem_response,
 )
 from common.api.service_routes import service_operations
+from common.api.upstream_routes import upstream_operations
 from common.api.usage_routes import usage_operations
 from common.core.errors import CloudOpsError, Forbidden, InvalidInput, NotFound
 from common.core.ids import time_ordered_id
@@ -36,6 +40,8 @@ from common.core.ports import Bus, Clock, Committed, Documents, Warehouse
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor, Moment, refused_entry
 from common.llm.price_book import PriceBook
+from common.runtime.spending import spent_of
+from common.usage.spent import Spent
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +61,8 @@ def create_api(
     version: str,
 ) -> "Api":
     """The API over these engines, for the callers that `authenticate` recognises."""
-    services = Services(documents, bus, warehouse, clock, entropy, price_book, version)
+    spent = spent_of(Spent(documents, warehouse, clock))
+    services = Services(documents, bus, warehouse, clock, entropy, price_book, version, spent)
     return Api(services, authenticate)
 
 
@@ -68,6 +75,9 @@ class Api:
         rows = [
             *identity_operations(),
             *key_operations(),
+            *budget_operations(),
+            *lease_operations(),
+            *upstream_operations(),
             *usage_operations(),
             *price_operations(),
         ]
@@ -111,6 +121,7 @@ class Api:
             given=dict(request.query_params),
             body=await _read_body(request, operation),
             if_match=request.headers.get("if-match") if operation.takes_if_match else None,
+            if_none_match=request.headers.get("if-none-match") if operation.makes else None,
             idempotency_key=request.headers.get("idempotency-key")
             if operation.takes_idempotency_key
             else None,
@@ -176,7 +187,7 @@ async def _read_body(request: Request, operation: AnyOperation) -> BaseModel:
         read: BaseModel = operation.body.model_validate_json(text)
     except ValidationError as error:
         raise as_invalid_input(error) from None
-    json.loads(text, object_pairs_hook=_refuse_repeated)
+    json.loads(text, object_pairs_hook=_refuse_repeated, parse_float=refuse_inexact)
     return read
 
 

@@ -4,12 +4,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from common.api.budget_terms import BudgetTerms
 from common.api.envelopes import Time, View
 from common.api.instants import Instant
 from common.api.operations import Asked, Paging
 from common.core.ids import SLUG
 from common.gateway.keys import OnDisconnect
-from common.gateway.names import MAX_NAME_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS
+from common.gateway.names import MAX_LIMIT, MAX_NAME_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS
 
 Slug: TypeAlias = Annotated[str, Field(pattern=f"^{SLUG.pattern}$", examples=["acme"])]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
@@ -107,6 +108,21 @@ class KeyQuery(AgentQuery):
     line: str | None = None
 
 
+Limit: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_LIMIT)]
+
+
+class LimitsBody(Asked):
+    rpm: Limit | None = Field(None, description="requests a minute; none means no limit")
+    tpm: Limit | None = Field(
+        None,
+        description="tokens a minute, counted as a quarter of the request's bytes and its output "
+        "cap until the call has ended, then as it used",
+    )
+    concurrency: Limit | None = Field(
+        None, description="calls at once, in each instance of the proxy by itself"
+    )
+
+
 class PolicyBody(Asked):
     models: list[str] = Field([], description="globs of models; none means all")
     upstreams: list[str] = Field([], description="globs of providers; none means all")
@@ -114,6 +130,7 @@ class PolicyBody(Asked):
     on_disconnect: OnDisconnect = Field(
         "stop", description="stop a call whose client left, or let it finish within a minute"
     )
+    limits: LimitsBody = Field(LimitsBody(), description="beyond them calls are refused with 429")
 
 
 class KeyBody(Asked):
@@ -126,6 +143,9 @@ class KeyBody(Asked):
     may_act_as: list[Slug] = Field([], description="other agents of the same team")
     policy: PolicyBody = PolicyBody()
     expires_at: Instant | None = None
+    budget: BudgetTerms | None = Field(
+        None, description="made with the key, for it and those that replace it: key-<line>"
+    )
 
 
 class RotateBody(Asked):
@@ -134,11 +154,18 @@ class RotateBody(Asked):
     )
 
 
+class LimitsView(View):
+    rpm: int | None
+    tpm: int | None
+    concurrency: int | None = Field(description="in each instance of the proxy by itself")
+
+
 class PolicyView(View):
     models: list[str]
     upstreams: list[str]
     tags: list[str]
     on_disconnect: OnDisconnect
+    limits: LimitsView
 
 
 class KeyView(View):

@@ -4,8 +4,6 @@ The address of what lives in an organisation is `{org}/{id}`. A change must name
 changes (`If-Match`); the version is a digest of the content, so it is the same wherever it is read.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +41,7 @@ from common.api.operations import (
     Paging,
 )
 from common.api.problems import PreconditionRequired
+from common.api.versions import is_named, version_of
 from common.api.writes import Shown, change
 from common.core.ids import SLUG
 from common.core.ports import Ref
@@ -139,12 +138,6 @@ def identity_operations() -> list[AnyOperation]:
     ]
 
 
-def member_version(member: M) -> str:
-    """The version of a member's content: 16 hexadecimal digits."""
-    text = json.dumps(to_data(member), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _operations(kind: _Kind[M]) -> list[AnyOperation]:
     collection, name = kind.member.collection, kind.member.kind
 
@@ -222,12 +215,11 @@ def _member(kind: _Kind[M], body: Asked, path: Mapping[str, str]) -> M:
 
 
 def _view(kind: _Kind[M], member: M) -> View:
-    return kind.view.model_validate({**to_data(member), "version": member_version(member)})
+    return kind.view.model_validate({**to_data(member), "version": version_of(to_data(member))})
 
 
 def _matcher(if_match: str) -> Callable[[M], bool]:
-    tags = [tag.strip() for tag in if_match.split(",")]
-    return lambda stored: "*" in tags or f'"{member_version(stored)}"' in tags
+    return lambda stored: is_named(if_match, version_of(to_data(stored)))
 
 
 def _shower(kind: _Kind[M], now: datetime, verb: str) -> Callable[[M], Shown]:
@@ -240,6 +232,6 @@ def _shower(kind: _Kind[M], now: datetime, verb: str) -> Callable[[M], Shown]:
                 "sources": [state_source(now)],
             }
         )
-        return Shown(first=view, repeated=view, etag=member_version(member))
+        return Shown(first=view, repeated=view, etag=version_of(to_data(member)))
 
     return show

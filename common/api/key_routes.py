@@ -1,24 +1,29 @@
 """Gateway keys over HTTP. The text of a key is in one answer, the first, and nowhere else."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
+from common.api.budget_routes import budget_of
 from common.api.cursors import PAGING, Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.identity_models import (
     KeyBody,
     KeyQuery,
     KeyView,
+    LimitsView,
     NewKeyView,
     PolicyView,
     RotateBody,
 )
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from common.api.writes import Shown, change
+from common.budgets.rate_limits import CallLimits
 from common.core.errors import InvalidInput
 from common.gateway.identity import agent_ref, count_documents
+from common.gateway.key_budget import KeyBudget
 from common.gateway.key_changes import (
     KeyRequest,
     NewKey,
@@ -101,10 +106,15 @@ async def _create(call: Call[NoQuery, KeyBody]) -> Answer:
             upstreams=tuple(body.policy.upstreams),
             tags=tuple(body.policy.tags),
             on_disconnect=body.policy.on_disconnect,
+            limits=CallLimits(**body.policy.limits.model_dump()),
         ),
         expires_at=body.expires_at,
     )
-    return await change(call, create_key(request), lambda new: _shown(call.now, new, "is created"))
+    wanted = None
+    if body.budget is not None:
+        wanted = KeyBudget(budget_of(body.budget, "", body.org, ""), call.services.documents)
+    plan = create_key(request, wanted)
+    return await change(call, plan, lambda new: _shown(call.now, new, "is created"))
 
 
 async def _require_team(call: Call[NoQuery, KeyBody]) -> None:
@@ -153,11 +163,13 @@ def _single(now: datetime, key: Key) -> Single[KeyView]:
 
 def _shown(now: datetime, new: NewKey, did: str) -> Shown:
     view = _view(now, new.key).model_dump()
+    budget = None if new.budget is None else new.budget.budget.id
 
     def single(secret: str | None) -> Single[NewKeyView]:
         return Single[NewKeyView](
             as_of=now,
             answer=f"Key {new.key.key_id} ({new.key.name}) {did}."
+            + ("" if budget is None else f" Its budget is {budget}.")
             + (" Its secret was shown once; rotate it for a new one." if secret is None else ""),
             data=NewKeyView(**view, secret=secret, secret_shown=secret is None),
             sources=[state_source(now)],
@@ -183,6 +195,7 @@ def _view(now: datetime, key: Key) -> KeyView:
             upstreams=list(key.policy.upstreams),
             tags=list(key.policy.tags),
             on_disconnect=key.policy.on_disconnect,
+            limits=LimitsView(**asdict(key.policy.limits)),
         ),
         created_by=key.created_by,
         created_at=key.created_at,

@@ -22,21 +22,17 @@ def openapi_document(operations: Sequence[AnyOperation], version: str) -> dict[s
     refs, schemas = models_json_schema(models, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
+        answer = _content("The answer", "application/json", refs[operation.answers, answered])
+        problem = _content("A problem", "application/problem+json", refs[Problem, answered])
+        statuses = [operation.status, *([201] if operation.makes else [])]
         described = {
             "operationId": operation.id,
             "summary": operation.summary,
             "parameters": _parameters(operation),
-            "responses": {
-                str(operation.status): _content(
-                    "The answer", "application/json", refs[operation.answers, answered]
-                ),
-                "default": _content(
-                    "A problem", "application/problem+json", refs[Problem, answered]
-                ),
-            },
+            "responses": {**{str(status): answer for status in statuses}, "default": problem},
             "security": [] if operation.is_open else [{"identity": []}],
         }
-        if operation.method != "GET":
+        if operation.method in {"POST", "PUT"}:
             described["requestBody"] = {
                 "required": operation.body is not NoBody,
                 "content": {"application/json": {"schema": refs[operation.body, asked]}},
@@ -76,8 +72,12 @@ def _parameters(operation: AnyOperation) -> list[dict[str, Any]]:
         parameters.append(parameter | ({"description": description} if description else {}))
     if operation.takes_if_match:
         parameters.append(
-            _header("If-Match", "the version that was read, as in ETag", required=True)
+            _header(
+                "If-Match", "the version that was read, as in ETag", required=not operation.makes
+            )
         )
+    if operation.makes:
+        parameters.append(_header("If-None-Match", "`*` in place of If-Match: make it"))
     if operation.takes_idempotency_key:
         parameters.append(
             _header("Idempotency-Key", "the same key gives the same answer for 24 hours")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.api.envelopes import View
+from common.budgets.sweep import SpentOf
 from common.core.ports import Bus, Clock, Documents, Warehouse
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor
@@ -57,6 +58,7 @@ class Services:
     entropy: Entropy
     price_book: PriceBook
     version: str
+    spent: SpentOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Call(Generic[Q, B]):
     given: Mapping[str, str]
     body: B
     if_match: str | None
+    if_none_match: str | None
     idempotency_key: str | None
 
 
@@ -99,6 +102,8 @@ class Operation(Generic[Q, B]):
     body: type[B]
     status: int = 200
     is_open: bool = False
+    makes: bool = False
+    """A PUT that also makes what is not there yet (`If-None-Match: *`), with status 201."""
 
     @property
     def parameters(self) -> list[str]:
@@ -106,7 +111,7 @@ class Operation(Generic[Q, B]):
 
     @property
     def takes_if_match(self) -> bool:
-        return self.method == "PUT"
+        return self.method in {"PUT", "DELETE"}
 
     @property
     def takes_idempotency_key(self) -> bool:

@@ -8,7 +8,7 @@ from common.api.envelopes import Single, Source, View
 from common.api.openapi import openapi_document
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from common.core.errors import StoreUnavailable
-from common.gateway.key_index import CONTROL
+from common.gateway.control import CONTROL
 
 
 class HealthView(View):

@@ -24,6 +24,8 @@ from common.usage.reports import (
     list_calls,
     summarise,
 )
+from common.usage.rollups import ceiling
+from common.usage.summaries import Division, summarise_usage
 
 DEFAULT_SPAN = timedelta(hours=24)
 _DIMENSIONS = frozenset(get_args(Dimension)) - {"tag"}
@@ -34,7 +36,9 @@ class UsageQuery(Paging):
     """Which calls."""
 
     since: Instant | None = Field(None, description="24 hours before `until` if not given")
-    until: Instant | None = Field(None, description="not included; now if not given")
+    until: Instant | None = Field(
+        None, description="not included; now, for summaries the end of this minute, if not given"
+    )
     org: str | None = None
     team: str | None = None
     project: str | None = None
@@ -172,12 +176,19 @@ def usage_operations() -> list[AnyOperation]:
 async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
     query = call.query
     place = read_cursor(call.given, query.after, _GroupPlace)
-    chosen = _filter(query, place, call.now)
+    # A span that reaches up to now ends with a minute, so that rollups answer all of it.
+    chosen = _filter(query, place, ceiling(call.now, "minute"))
     names = query.group.split(",") if query.group else []
     tag = next((name.removeprefix("tag:") for name in names if name.startswith("tag:")), None)
     dimensions: list[Any] = ["tag" if name.startswith("tag:") else name for name in names]
-    summary = await summarise(
-        call.services.warehouse, chosen, dimensions, tag=tag, granularity=query.granularity
+    summary, division = await summarise_usage(
+        call.services.documents,
+        call.services.warehouse,
+        call.now,
+        chosen,
+        dimensions,
+        tag=tag,
+        granularity=query.granularity,
     )
     start = 0 if place is None else place.row
     page = summary.groups[start : start + query.limit]
@@ -190,7 +201,7 @@ async def _summary(call: Call[SummaryQuery, NoBody]) -> Answer:
             data=[_group_view(names, group) for group in page],
             total=FiguresView(**_figures(summary.total)),
             next=_cursor(call, chosen, {"row": end}) if end < len(summary.groups) else None,
-            sources=[Source(name="warehouse", as_of=call.now)],
+            sources=_sources(division, call.now),
         )
     )
 
@@ -242,8 +253,18 @@ def sentence(total: Figures, chosen: Filter) -> str:
     return f"{text}{'; ' if notes else ''}{', '.join(notes)}."
 
 
-def _filter(query: UsageQuery, place: _PageTime | None, now: datetime) -> Filter:
-    until = query.until or (now if place is None else place.until)
+def _sources(division: Division, now: datetime) -> list[Source]:
+    """Who answered: rollups are kept in the state."""
+    sources = []
+    if division.rollups:
+        sources.append(Source(name="state", as_of=now))
+    if division.warehouse:
+        sources.append(Source(name="warehouse", as_of=now))
+    return sources
+
+
+def _filter(query: UsageQuery, place: _PageTime | None, end: datetime) -> Filter:
+    until = query.until or (end if place is None else place.until)
     return Filter(
         since=query.since or until - DEFAULT_SPAN,
         until=until,

@@ -62,7 +62,7 @@ async def change(call: Call[Any, Any], plan: Plan[T], show: Callable[[T], Shown]
             entropy=services.entropy,
         )
     except VersionConflict as error:
-        if call.if_match is not None:
+        if call.if_match is not None or call.if_none_match is not None:
             raise
         raise StoreUnavailable(f"nothing is stored: {error.detail}") from None
 

@@ -19,6 +19,7 @@ from common.core.events import Event, UsageEvent
 from common.core.ports import Documents, Warehouse
 from common.core.transactions import Entropy
 from common.llm.price_book import bundled_book
+from common.usage.apply_events import apply_events
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -155,15 +156,23 @@ def a_call(number: int = 0, **fields: Any) -> UsageEvent:
         "protocol": "openai",
         "endpoint": "chat/completions",
         "upstream": "api.openai.com",
+        "credential": None,
         "provider": "openai",
         "provider_key_hash": None,
         "model_asked": "gpt-x",
+        "model_sent": "gpt-x",
         "model_billed": "gpt-x",
         "units": {"input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 40},
         "cost_nanos": 4_200_000,
         "cost_reason": None,
         "priced_nanos": 4_200_000,
         "cost_source": "provider",
+        "hold_nanos": 0,
+        "bound_kind": None,
+        "settlements": (),
+        "unproven_nanos": 0,
+        "policy_epoch": 0,
+        "fit": None,
         "book": "b" * 64,
         "card": "openai/gpt-x",
         "service_tier": None,
@@ -179,6 +188,7 @@ def a_call(number: int = 0, **fields: Any) -> UsageEvent:
         "outcome": "ok",
         "error_code": None,
         "client_gone": False,
+        "attempts": (),
         "client_retry": 0,
         "simulated": False,
         "usage_anomalies": (),
@@ -194,8 +204,8 @@ Record = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-def record(warehouse: Warehouse) -> Record:
-    """Write calls as the bus's table subscription does, each as often as it is given."""
+def record(warehouse: Warehouse, documents: Documents, clock: SetClock) -> Record:
+    """Write calls as both subscriptions of the bus do, each as often as it is given."""
     written = 0
 
     async def record(*calls: UsageEvent) -> None:
@@ -213,6 +223,8 @@ def record(warehouse: Warehouse) -> Record:
                 }
             )
         await warehouse.append("usage_raw", rows)
+        applied = await apply_events(documents, calls, clock)
+        assert applied.failed == {}
 
     return record
 

@@ -143,6 +143,22 @@ async def test_pages_keys(client: httpx.AsyncClient, acme: None) -> None:
 KEY = {"org": "acme", "agent": "crawler", "name": "ci"}
 
 
+def limited(**limits: object) -> dict[str, Any]:
+    return {**KEY, "policy": {"limits": limits}}
+
+
+async def test_shows_a_key_s_limits_and_keeps_them_in_rotation(
+    client: httpx.AsyncClient, acme: None
+) -> None:
+    created = await client.post("/api/v1/keys", json=limited(rpm=60, concurrency=4))
+    path = f"/api/v1/keys/{created.json()['data']['key_id']}"
+    rotated = await client.post(f"{path}:rotate", json={})
+    shown = await client.get(path)
+
+    limits = [answer.json()["data"]["policy"]["limits"] for answer in (created, rotated, shown)]
+    assert limits == [{"rpm": 60, "tpm": None, "concurrency": 4}] * 3
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code", "field"),
     [
@@ -156,6 +172,10 @@ KEY = {"org": "acme", "agent": "crawler", "name": "ci"}
         ("keys", {**KEY, "team": "ops"}, 422, "invalid_input", "team"),
         ("keys", {**KEY, "tags": {"a": 1}}, 422, "invalid_input", "tags.a"),
         ("keys", {**KEY, "policy": {"model": []}}, 422, "invalid_input", "policy.model"),
+        ("keys", limited(rpm=0), 422, "invalid_input", "policy.limits.rpm"),
+        ("keys", limited(tpm="many"), 422, "invalid_input", "policy.limits.tpm"),
+        ("keys", limited(concurrency=10**13), 422, "invalid_input", "policy.limits.concurrency"),
+        ("keys", limited(rps=1), 422, "invalid_input", "policy.limits.rps"),
         ("keys", {**KEY, "expires_at": "2020-01-01T00:00:00Z"}, 422, "invalid_input", "expires_at"),
         ("keys/0123456789ab:rotate", {}, 404, "not_found", None),
         ("keys/0123456789ab:rotate", {"overlap_s": -1}, 422, "invalid_input", "overlap_s"),

@@ -201,3 +201,19 @@ async def test_is_told_of_the_version_it_named(
     answer = await busy.put("/api/v1/orgs/beta", json={"name": "Beta"}, headers={"if-match": "*"})
 
     assert (answer.status_code, answer.json()["code"]) == (412, "version_conflict")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [("PUT", {"if-none-match": "*"}), ("PUT", {"if-match": "*"}), ("DELETE", {"if-match": "*"})],
+)
+async def test_is_told_that_its_condition_did_not_hold(
+    client: httpx.AsyncClient, busy: httpx.AsyncClient, method: str, headers: dict[str, str]
+) -> None:
+    path, upstream = "/api/v1/upstreams/spare", {"base_url": "https://spare.example.com/v1"}
+    if "if-match" in headers:
+        await client.put(path, json=upstream, headers={"if-none-match": "*"})
+    body = {**upstream, "models": ["m"]} if method == "PUT" else None
+    answer = await busy.request(method, path, json=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "version_conflict")

@@ -25,6 +25,7 @@ from common.api.app import create_api
 from common.api.callers import DevAuthenticator
 from common.core.events import UsageEvent
 from common.llm.price_book import bundled_book
+from common.usage.apply_events import apply_events
 from scripts.commands.cloudops import app
 from tests.api.conftest import KeepingBus, a_call
 
@@ -43,7 +44,7 @@ class ServingClock(SystemClock):
 
 @dataclass(slots=True)
 class Installation:
-    """A running API. `record` writes calls into its warehouse; `authorizations` are those sent."""
+    """A running API. `record` writes calls into its stores; `authorizations` are those sent."""
 
     url: str
     clock: ServingClock
@@ -95,8 +96,11 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
             {**json.loads(call.payload()), "message_id": call.id, "publish_time": call.event_time}
             for call in calls
         ]
-        writing = asyncio.run_coroutine_threadsafe(warehouse.append("usage_raw", rows), loop)
-        writing.result(DEADLINE_S)
+        asyncio.run_coroutine_threadsafe(store(rows, calls), loop).result(DEADLINE_S)
+
+    async def store(rows: list[dict[str, Any]], calls: tuple[UsageEvent, ...]) -> None:
+        await warehouse.append("usage_raw", rows)
+        await apply_events(documents, calls, clock)
 
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -45,6 +45,15 @@ def test_prints_a_new_key_once_and_its_life(cloudops: Cloudops, acme: None) -> N
     assert KEY.search(listed) is None
 
 
+def test_makes_a_key_with_limits(cloudops: Cloudops, acme: None) -> None:
+    limits = ["--rpm", "60", "--tpm", "100000", "--concurrency", "4"]
+    key = ["keys", "create", "ci", "--org", "acme", "--agent", "crawler"]
+
+    document = json.loads(cloudops(*key, *limits, "--json").stdout)
+
+    assert document["data"]["policy"]["limits"] == {"rpm": 60, "tpm": 100_000, "concurrency": 4}
+
+
 def test_prints_exact_spend_and_what_is_not_exact(
     cloudops: Cloudops, installation: Installation
 ) -> None:

@@ -109,4 +109,4 @@ def test_lists_a_setting_of_several_functions_once() -> None:
     table = settings_table()
 
     assert table.count("`BUS_URL`") == 1
-    assert "| proxy and api |" in table
+    assert "| proxy, budgets and api |" in table

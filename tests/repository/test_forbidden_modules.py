@@ -1,22 +1,26 @@
 """What a function must not import, because it would pay for it at every cold start.
 
 The function is imported, and its application made, in a fresh process that notes for each forbidden
-module the chain of imports that reached it.
+module the chain of imports that reached it. That is tried on the local engines, on those of the
+cloud, and on one of the cloud's at a time: an engine's client belongs to nobody else.
 """
 
 import json
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 
+from common.runtime.settings import SETTINGS
 from scripts.functions_table import read_functions
 from tests.repository.sources import ROOT
 
 FORBIDDEN = {
     "proxy": (
         "boto3",
+        "c7n",
         "duckdb",
         "genai_prices",
         "google.cloud.bigquery",
@@ -25,11 +29,62 @@ FORBIDDEN = {
         "sqlglot",
         "typer",
     ),
+    "usage": (
+        "aiohttp",
+        "boto3",
+        "c7n",
+        "duckdb",
+        "genai_prices",
+        "google.cloud.bigquery",
+        "httpx",
+        "kubernetes",
+        "sqlglot",
+        "typer",
+    ),
+    "budgets": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "httpx",
+        "kubernetes",
+        "sqlglot",
+        "typer",
+    ),
     "api": ("boto3", "genai_prices", "kubernetes", "opentelemetry.sdk", "typer"),
 }
 
-APPLICATION = {"proxy": "app().gateway", "api": "_application()"}
+APPLICATION = {
+    "proxy": "app().gateway",
+    "usage": "app().usage, main.app().documents",
+    "budgets": "app().sweeper",
+    "api": "_application()",
+}
 """What makes each function load all that it serves with."""
+
+GOOGLE = (
+    "google.api_core",
+    "google.auth",
+    "google.cloud.bigquery",
+    "google.cloud.firestore_v1",
+    "google.protobuf",
+    "google.pubsub_v1",
+    "grpc",
+    "opentelemetry",
+)
+"""What the engines of the cloud are asked with; google.api_core takes the API of OpenTelemetry."""
+
+CLIENTS = {
+    "STATE_URL": "google.cloud.firestore_v1",
+    "BUS_URL": "google.pubsub_v1",
+    "WAREHOUSE_URL": "google.cloud.bigquery",
+}
+URLS = {
+    "STATE_URL": "firestore://project/state",
+    "BUS_URL": "pubsub://project/prefix",
+    "WAREHOUSE_URL": "bigquery://project/dataset",
+}
+LOCAL_ENGINES = ("duckdb", "sqlglot", "sqlite3")
 
 WATCH = """
 import json, sys, traceback
@@ -51,13 +106,17 @@ print(json.dumps(found))
 
 
 def chains(
-    code: str, forbidden: tuple[str, ...], root: Path, data_dir: Path
+    code: str,
+    forbidden: Collection[str],
+    root: Path,
+    data_dir: Path,
+    urls: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """For each forbidden module that running `code` reaches: the files and lines on the way."""
     done = subprocess.run(
         [sys.executable, "-P", "-c", WATCH, code, *forbidden],
         cwd=root,
-        env={"PYTHONPATH": str(root), "DATA_DIR": str(data_dir)},
+        env={"PYTHONPATH": str(root), "DATA_DIR": str(data_dir), **(urls or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -71,11 +130,39 @@ def _short(frame: str, root: Path) -> str:
     return frame.removeprefix(f"{root}/").rpartition("site-packages/")[2]
 
 
+def application(function: str) -> str:
+    return f"from functions.{function} import main; main.{APPLICATION[function]}"
+
+
 @pytest.mark.parametrize("function", FORBIDDEN)
 def test_imports_none_of_what_the_function_does_not_need(function: str, tmp_path: Path) -> None:
-    code = f"from functions.{function} import main; main.{APPLICATION[function]}"
+    forbidden = {*FORBIDDEN[function], *GOOGLE}
 
-    assert chains(code, FORBIDDEN[function], ROOT, tmp_path) == {}
+    assert chains(application(function), forbidden, ROOT, tmp_path) == {}
+
+
+@pytest.mark.parametrize("function", FORBIDDEN)
+def test_imports_no_more_than_its_clients_on_the_engines_of_the_cloud(
+    function: str, tmp_path: Path
+) -> None:
+    used = {CLIENTS[url] for url in URLS if url.lower() in SETTINGS[function].model_fields}
+    forbidden = {*FORBIDDEN[function], *LOCAL_ENGINES, *CLIENTS.values()} - used
+
+    assert chains(application(function), forbidden, ROOT, tmp_path, URLS) == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "chosen"),
+    [("proxy", "STATE_URL"), ("proxy", "BUS_URL"), ("api", "WAREHOUSE_URL")],
+)
+def test_imports_the_client_of_an_engine_only_where_it_is_chosen(
+    function: str, chosen: str, tmp_path: Path
+) -> None:
+    urls = {chosen: URLS[chosen]}
+
+    found = chains(application(function), CLIENTS.values(), ROOT, tmp_path, urls)
+
+    assert set(found) == {CLIENTS[chosen]}
 
 
 def test_checks_every_function() -> None:

@@ -24,7 +24,15 @@ LAYERS = [
     "common.runtime",
     "common.api",
 ]
-CLIENTS = ["aiohttp", "duckdb", "httpx", "sqlglot", "sqlite3"]
+CLIENTS = [
+    "aiohttp",
+    "duckdb",
+    "google",
+    "grpc",
+    "httpx",
+    "sqlglot",
+    "sqlite3",
+]
 
 
 def lint_imports(root: Path) -> str:
