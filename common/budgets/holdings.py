@@ -123,8 +123,10 @@ class Holdings:
     instance: str
     entropy: Entropy
     sleep: Sleep = asyncio.sleep
+    wait_s: float = WAIT_S
     calls: int = 0
     _shares: dict[ScopeSet, _Share] = field(default_factory=dict)
+    _leaving: list[_Share] = field(default_factory=list)
     _retired: list[LeaseHead] = field(default_factory=list)
     _waiters: list[_Waiter] = field(default_factory=list)
     _refused: dict[ScopeSet, tuple[Nanos, float, NoRoom]] = field(default_factory=dict)
@@ -137,7 +139,7 @@ class Holdings:
     async def leave(self) -> None:
         """A call has ended and its holds are settled; after the last all money is given back."""
         self.calls -= 1
-        if self.calls == 0 and (self._shares or self._retired):
+        if self.calls == 0 and (self._shares or self._leaving or self._retired):
             await asyncio.shield(self._working())
 
     async def admit(self, to: Applicable, nanos: Nanos) -> Held:
@@ -182,7 +184,7 @@ class Holdings:
         self._waiters.append(waiter)
         self._working()
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self.wait_s):
                 return await waiter.answer
         except (TimeoutError, _Moved):
             raise BudgetUnavailable from None
@@ -192,6 +194,10 @@ class Holdings:
 
     def _share(self, to: Applicable, now_s: float) -> _Share:
         share = self._shares.get(to.scope_set)
+        if share is not None and share.head.policy_epoch < to.epoch:
+            # Other budgets apply now: what was taken before admits nothing more.
+            self._leaving.append(share)
+            share = None
         if share is None:
             head = LeaseHead(self._fresh_id(), to.scope_set, to.epoch, to.ends_at)
             share = self._shares[to.scope_set] = _Share(head, now_s, now_s, now_s)
@@ -265,6 +271,9 @@ class Holdings:
                 share.head = LeaseHead(self._fresh_id(), scope_set, old.policy_epoch, old.ends_at)
             else:
                 del self._shares[scope_set]
+        for share in [each for each in self._leaving if each.head.gone]:
+            self._retired.append(share.head)
+        self._leaving = [s for s in self._leaving if not (s.head.gone or s.head.closed)]
         for head, flight in done.plan.flights:
             if (renewed := self._shares.get(head.periods)) is not None:
                 renewed.slice, renewed.asked_s = flight.amount - head.held, now_s
@@ -324,6 +333,8 @@ class Holdings:
             self._answer(scope_set, _Moved())
         shares = [self._shares[key] for key in waiting if key in self._shares]
         shares += [share for key, share in self._shares.items() if key not in waiting]
+        self._leaving = [share for share in self._leaving if share.head.seq]
+        shares += self._leaving
         wishes = (
             self._wish(share, waiting.get(share.head.periods, 0), now, now_s) for share in shares
         )
@@ -331,9 +342,11 @@ class Holdings:
 
     def _wish(self, share: _Share, waiting: Nanos, now: datetime, now_s: float) -> Wish | None:
         head = share.head
-        if waiting:
+        leaving = share in self._leaving
+        if waiting and not leaving:
             return Wish(head, waiting, share.demand(now_s), share.typical)
-        idle = self.calls == 0 or now >= head.ends_at or now_s - share.used_s >= IDLE_AFTER_S
+        unused = now_s - share.used_s >= IDLE_AFTER_S
+        idle = leaving or self.calls == 0 or now >= head.ends_at or unused
         if head.held == 0 and idle:
             if head.seq == 0:
                 self._shares.pop(head.periods, None)
@@ -341,6 +354,8 @@ class Holdings:
             return Wish(head, close=True)
         aged = head.expires_at is not None and now >= head.expires_at - LEASE_FOR + RENEWED_AFTER
         low = share.is_low() and now_s - share.asked_s >= ASKED_AGAIN_AFTER_S
+        if leaving:
+            return Wish(head) if aged else None
         if aged or (low and now < head.ends_at):
             return Wish(head, 0, share.demand(now_s), share.typical)
         return None

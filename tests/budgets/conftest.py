@@ -109,13 +109,14 @@ class World:
     def to(self, *budgets: Budget) -> Applicable:
         return Applicable.at(budgets, self.clock.now())
 
-    def instance(self, clock: Clock | None = None) -> Holdings:
+    def instance(self, clock: Clock | None = None, wait_s: float = 30.0) -> Holdings:
         return Holdings(
             self.documents,
             clock or self.clock,
             os.urandom(8).hex(),
             os.urandom,
             sleep=self.sleep,
+            wait_s=wait_s,
         )
 
     async def sleep(self, _seconds: float) -> None:

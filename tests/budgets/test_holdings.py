@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -208,7 +209,7 @@ async def test_a_commit_without_an_answer_is_found_out(world: World, fate: str, 
 async def test_a_store_that_is_down_is_said_within_seconds(world: World) -> None:
     to = world.to(await world.budget("b", 10 * DOLLAR))
     world.documents.down = True
-    instance = world.instance()
+    instance = world.instance(wait_s=0.1)
     instance.enter()
 
     with pytest.raises(BudgetUnavailable):
@@ -318,3 +319,37 @@ async def test_a_call_that_stops_waiting_holds_nothing(world: World) -> None:
 
     period = await world.period(to)
     assert (period.settled, period.leased) == (0, 0)
+
+
+async def test_a_lease_from_before_other_budgets_applied_admits_nothing_more(
+    world: World,
+) -> None:
+    budget = await world.budget("b", 100 * DOLLAR)
+    before, after = world.to(budget), replace(world.to(budget), epoch=1)
+    instance = world.instance()
+    for _ in range(2):
+        instance.enter()
+    old = await soon(instance.admit(before, DOLLAR))
+
+    new = await soon(instance.admit(after, DOLLAR))
+
+    epochs = {lease.policy_epoch for lease in await world.leases() if lease.amount}
+    assert epochs == {0, 1}
+    instance.settle(old, DOLLAR)
+    instance.settle(new, DOLLAR)
+    for _ in range(2):
+        await soon(instance.leave())
+    period = await world.period(after)
+    assert (period.settled, period.leased, period.open_leases) == (2 * DOLLAR, 0, 0)
+
+
+async def test_the_first_refusal_of_a_period_is_noted(world: World) -> None:
+    to = world.to(await world.budget("b", DOLLAR))
+    instance = world.instance()
+    instance.enter()
+
+    with pytest.raises(NoRoom):
+        await soon(instance.admit(to, 2 * DOLLAR))
+
+    await soon(instance.leave())
+    assert (await world.period(to)).exhausted_at == world.clock.now()
