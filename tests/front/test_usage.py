@@ -18,8 +18,6 @@ CACHING = ("openai", "mistral", "deepseek", "xai", "groq", "openrouter", "azure"
 """Vendors that say what they read from a cache."""
 OUTPUT = 80
 SHORT_OUTPUT = 5
-UNPRICED = ("vertex",)
-"""Their usage is read, and its cost is not known: no price list has their models' names."""
 
 
 def _request(front: Front, prefix: str, words: int = 1) -> dict[str, Any]:
@@ -88,7 +86,7 @@ async def test_a_reply_without_usage_is_estimated_upwards(
 
 
 def _assert_no_less(event: UsageEvent, row: Mapping[str, Any], prefix: str) -> None:
-    if prefix in BILLED and prefix not in UNPRICED:
+    if prefix in BILLED:
         assert event.cost_nanos is not None
         assert event.cost_nanos >= row["billed_nanos"]
     else:

@@ -177,7 +177,7 @@ async def test_a_metadata_server_that_hangs_holds_nobody(
 ) -> None:
     server.half = half
     server.gate.clear()
-    identity = GoogleIdentity(clock, upstream, renewal_s=0.3)
+    identity = GoogleIdentity(clock, upstream, renewal_s=2)
 
     with pytest.raises(IdentityUnavailable):
         await _all(identity)
