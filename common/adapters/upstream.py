@@ -21,6 +21,7 @@ from common.gateway.upstream import (
     UpstreamRequest,
     UpstreamUnreachable,
 )
+from common.gateway.upstream_records import is_public
 
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 60.0
@@ -59,7 +60,7 @@ class PublicResolver(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        public = [each for each in found if ipaddress.ip_address(each["host"]).is_global]
+        public = [each for each in found if is_public(ipaddress.ip_address(each["host"]))]
         if not public:
             raise PrivateAddress(f"{host} leads inside the own network")
         return public
@@ -69,7 +70,7 @@ class PublicResolver(aiohttp.ThreadedResolver):
 def _is_private_literal(host: str) -> bool:
     """Addresses that stand in a URL themselves are never resolved."""
     try:
-        return not ipaddress.ip_address(host).is_global
+        return not is_public(ipaddress.ip_address(host))
     except ValueError:
         return False
 
@@ -104,6 +105,8 @@ class HttpUpstream:
             response = await transport.handle_async_request(outgoing)
         except httpx.TransportError as error:
             raise _told_apart(error) from None
+        except UnicodeError:
+            raise UpstreamUnreachable("no such name") from None
         return HttpReply(response)
 
     def _transport(self, request: UpstreamRequest) -> httpx.AsyncBaseTransport:

@@ -7,7 +7,7 @@ instance that has no CPU to answer anybody sits on nobody's money.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,8 +38,9 @@ DEMANDED_HOLDS = 4
 LOW_HOLDS = 2
 MOST_LEASES = 20
 """In one commit: with up to 12 periods each they stay within what a store takes."""
-CONFLICT_PAUSE_S = 0.1
-"""For each owner that shares a period, at most."""
+CONFLICT_PAUSE_S = 0.02
+LONGEST_CONFLICT_PAUSE_S = 0.32
+"""At most after one conflict, doubled with each that follows: how many ask at once nobody knows."""
 OUTAGE_PAUSE_S = 0.25
 MOST_OUTAGES = 10
 """Attempts to give money back to a store that does not answer; then the lease's end does it."""
@@ -99,8 +100,12 @@ class _Share:
         return self.head.room < max(3 * self.slice // 10, LOW_HOLDS * self.typical)
 
     def demand(self, now_s: float) -> Nanos:
-        """What is wanted at hand: a few holds, or a minute's spending once there is a pace."""
-        few = DEMANDED_HOLDS * self.typical
+        """What is wanted at hand: a few holds, as much again as is held, or a minute's spending.
+
+        Held is the first that tells of many calls: who starts among others that start asks
+        twice as much each time, and not for every few calls.
+        """
+        few = max(DEMANDED_HOLDS * self.typical, self.head.held)
         busy_s = now_s - self.began_s
         if busy_s < BUSY_AFTER_S:
             return few
@@ -174,10 +179,10 @@ class Holdings:
             share.spent += nanos
         held.head.settle(held.hold, nanos, unproven=unproven)
 
-    def room(self, scope_set: ScopeSet) -> Nanos:
+    @property
+    def rooms(self) -> Mapping[ScopeSet, Nanos]:
         """What this instance could admit now without asking."""
-        share = self._shares.get(scope_set)
-        return max(0, share.head.room) if share is not None else 0
+        return {key: max(0, share.head.room) for key, share in self._shares.items()}
 
     async def _waited(self, scope_set: ScopeSet, nanos: Nanos) -> Held:
         waiter = _Waiter(scope_set, nanos, asyncio.get_running_loop().create_future())
@@ -239,8 +244,10 @@ class Holdings:
             await self._take_note(done)
             if done.outcome is Outcome.CONFLICT:
                 conflicts += 1
-                owners = max((share.owners for share in self._shares.values()), default=1)
-                await self.sleep(self._up_to(min(conflicts, owners) * CONFLICT_PAUSE_S))
+                longest_s = CONFLICT_PAUSE_S * 2 ** min(conflicts, 10)
+                await self.sleep(self._up_to(min(longest_s, LONGEST_CONFLICT_PAUSE_S)))
+            else:
+                conflicts = 0
         await self._correct()
 
     async def _take_note(self, done: Round) -> None:
@@ -254,8 +261,10 @@ class Holdings:
             self._shares.pop(wish.head.periods, None)
             self._answer(wish.head.periods, BudgetUnavailable())
         self._look_through_shares(done, now_s)
+        self._refused = {key: each for key, each in self._refused.items() if now_s < each[1]}
         if done.outcome is Outcome.STORED:
             for wish in done.wishes:
+                self._refused.pop(wish.head.periods, None)
                 self._admit_waiting(wish.head, done, now_s)
 
     def _look_through_shares(self, done: Round, now_s: float) -> None:

@@ -13,7 +13,7 @@ from common.gateway.keys import KeyPolicy
 from common.gateway.refusals import Refusal
 from common.llm.facts import CallFacts
 from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
-from common.llm.paths import Endpoint
+from common.llm.paths import Endpoint, NotForwarded, forwarded_by
 
 VERTEX_PUBLISHER = "google/"
 _NATIVE_PATHS = {
@@ -35,6 +35,29 @@ class Target:
     facts: CallFacts
     asked: str | None
     warnings: tuple[str, ...] = ()
+
+
+def forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
+    """The endpoint, if calls to it are forwarded.
+
+    Raises:
+        Refusal: method_not_allowed, endpoint_not_supported.
+    """
+    if isinstance(endpoint, Endpoint):
+        return endpoint
+    if endpoint.allowed_methods:
+        allowed = ", ".join(endpoint.allowed_methods)
+        raise Refusal(
+            "method_not_allowed",
+            f"{endpoint.path} takes {allowed} only.",
+            allow=endpoint.allowed_methods,
+        )
+    raise Refusal(
+        "endpoint_not_supported",
+        f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
+        f"not account for it. It forwards {', '.join(forwarded_by(endpoint.protocol))}; for "
+        "anything else call the provider directly.",
+    )
 
 
 def choose_target(

@@ -68,5 +68,10 @@ class Control:
             self._tried_at = self._clock.monotonic()
             logger.warning("control.unread")
             return
-        self._data = dict(document.data) if document else {}
-        self._read_at = self._tried_at = started
+        self.learn(document, started)
+
+    def learn(self, document: Document | None, read_at: float) -> None:
+        """Take a copy that was read, unless it is older than the one there is."""
+        if self._read_at is None or read_at >= self._read_at:
+            self._data = dict(document.data) if document else {}
+            self._read_at = self._tried_at = read_at

@@ -20,7 +20,7 @@ from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
 from common.gateway.call import Call
-from common.gateway.choice import Target, choose_target
+from common.gateway.choice import Target, choose_target, forwardable
 from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
@@ -28,6 +28,7 @@ from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key
 from common.gateway.models import entry_body, list_body, model_list
+from common.gateway.own_answers import OwnAnswers
 from common.gateway.rates import Admitted, RateLimits, used_tokens
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
@@ -36,7 +37,7 @@ from common.gateway.spending import FIT_HEADER, Spending
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
-from common.llm.paths import Endpoint, NotForwarded, forwarded_by, resolve
+from common.llm.paths import Endpoint, NotForwarded, resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS, ErrorText
 
@@ -94,7 +95,8 @@ class Gateway:
         incoming = Incoming.of(scope, receive)
         endpoint = resolve(incoming.method, incoming.path, incoming.headers)
         if endpoint is None:
-            await self._elsewhere(incoming.path, Answer(send))
+            if not await self._own_answers().answered(incoming, Answer(send)):
+                await self._elsewhere(incoming.path, Answer(send))
             return
         call = Call(
             id=time_ordered_id(self.clock.now(), self.entropy(10)),
@@ -129,7 +131,7 @@ class Gateway:
             async with deadlines:
                 shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
                 key = await self._identify(call, shown, incoming, deadlines)
-                forwarded = _forwardable(endpoint)
+                forwarded = forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
                 watch = asyncio.create_task(incoming.watch(lambda: _left(call, answer, deadlines)))
                 if (forwarded.upstream, forwarded.name) == _OWN_LIST:
@@ -248,6 +250,20 @@ class Gateway:
         call.facts = held.facts
         return held
 
+    def _own_answers(self) -> OwnAnswers:
+        return OwnAnswers(
+            identify=self._identify,
+            aim=self._target,
+            directory=self.directory,
+            spending=self.spending,
+            pool=self.sender.pool,
+            clock=self.clock,
+            entropy=self.entropy,
+            book=self.book,
+            body_bytes=self.limits.body_bytes,
+            body_s=self.limits.body_s,
+        )
+
     async def _list_models(
         self, call: Call, endpoint: Endpoint, key: Key, shown: Shown, answer: Answer
     ) -> None:
@@ -330,24 +346,6 @@ class Gateway:
 def _left(call: Call, answer: Answer, deadlines: Deadlines) -> None:
     call.unanswered = not answer.started
     deadlines.client_left()
-
-
-def _forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
-    if isinstance(endpoint, Endpoint):
-        return endpoint
-    if endpoint.allowed_methods:
-        allowed = ", ".join(endpoint.allowed_methods)
-        raise Refusal(
-            "method_not_allowed",
-            f"{endpoint.path} takes {allowed} only.",
-            allow=endpoint.allowed_methods,
-        )
-    raise Refusal(
-        "endpoint_not_supported",
-        f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
-        f"not account for it. It forwards {', '.join(forwarded_by(endpoint.protocol))}; for "
-        "anything else call the provider directly.",
-    )
 
 
 def _cause(error: Exception) -> str:

@@ -84,7 +84,7 @@ def create_key(request: KeyRequest, wanted: KeyBudget | None = None) -> Plan[New
     The plan raises InvalidInput (a wrong value, an agent or project that does not exist) and
     AlreadyExists (the name is taken in the organisation).
     """
-    _check_request(request)
+    check_request(request)
     if wanted is not None:
         wanted.check()
 
@@ -223,7 +223,12 @@ async def list_keys(
     return [Key.from_document(document) for document in page]
 
 
-def _check_request(request: KeyRequest) -> None:
+def check_request(request: KeyRequest) -> None:
+    """Judge the values that can be judged without reading anything.
+
+    Raises:
+        InvalidInput: names the field and the right form.
+    """
     check_slug(request.org, "org")
     check_slug(request.agent, "agent")
     check_name(request.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from common.core.errors import StoreUnavailable
 from common.core.ports import Clock, Documents
-from common.gateway.control import KEYS_CHANGED, REFRESH_AFTER_S, Control
+from common.gateway.control import CONTROL, KEYS_CHANGED, REFRESH_AFTER_S, Control
 from common.gateway.keys import Key, key_id_of, key_ref, refusal
 from common.gateway.refusals import Refusal
 
@@ -90,13 +90,15 @@ class KeyRing:
         key_id = key_id_of(digest)
         changed = self._changes.get(key_id)
         try:
-            [document] = await self._documents.get_many([key_ref(digest)])
+            # Together: a key that is new here may come with a budget that is new here too.
+            [document, control] = await self._documents.get_many([key_ref(digest), CONTROL])
         except StoreUnavailable as error:
             if old is not None and old.key is not None and now - old.read_at < OUTAGE_FOR_S:
                 old.tried_at = self._clock.monotonic()
                 logger.warning("keys.served_from_memory", extra={"key_id": old.key.key_id})
                 return old
             raise _unavailable(error) from None
+        self._control.learn(control, now)
         self._forget_changed()
         if self._changes.get(key_id) != changed:
             # It was changed while it was read, and this may be what it was before.

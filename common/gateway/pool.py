@@ -68,6 +68,10 @@ class Pool:
         """Leave a key out for a while."""
         self._resting[destination.name, name] = self._clock.monotonic() + seconds
 
+    def resting_s(self, destination: Destination, credential: Credential) -> float:
+        """Seconds until a key is used again; 0 where it is in use."""
+        return max(0.0, self._until(destination, credential) - self._clock.monotonic())
+
     def _until(self, destination: Destination, credential: Credential) -> float:
         return self._resting.get((destination.name, credential.name), 0.0)
 

@@ -11,12 +11,16 @@ from common.llm.bounds import Bound
 
 @dataclass(slots=True)
 class Spend:
-    """What one call holds. `held` has one entry for each attempt that may be billed."""
+    """What one call holds. `held` has one entry for each attempt that may be billed.
+
+    `owed` is what each is to be settled at, and the unproven part of that.
+    """
 
     to: Applicable
     bound: Bound
     held: list[Held] = field(default_factory=list)
     entered: bool = False
+    owed: tuple[tuple[Nanos, Nanos], ...] = ()
     settled: tuple[Settlement, ...] = ()
     unproven: Nanos = 0
 

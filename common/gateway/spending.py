@@ -7,10 +7,14 @@ bounded, or does not fit even when made smaller, is refused: the bound is what k
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from common.budgets.accounts import Period, period_ref
 from common.budgets.budgets import Applicable, Spender
+from common.budgets.calendar import FOREVER
 from common.budgets.fit import Asked, Fitted, NoFit, WouldFit, fit, would_fit
 from common.budgets.holdings import BudgetUnavailable, Held, Holdings, NoRoom
 from common.budgets.refusal_text import Short, no_room_text
+from common.budgets.standing import Standing
+from common.core.errors import StoreUnavailable
 from common.core.events import Settlement
 from common.core.money import Nanos
 from common.core.ports import Clock
@@ -63,12 +67,7 @@ class Spending:
             Refusal: budget_exceeded, budget_unavailable, unpriced_model, unbounded_request,
                 async_not_bounded, unreadable_request.
         """
-        agent = call.attribution.agent if call.attribution is not None else key.agent
-        spender = Spender(key.org, key.team, agent, key.project, key.line)
-        try:
-            to = await self._budgets.applicable(spender, target.facts.model)
-        except BudgetUnavailable:
-            raise _unavailable() from None
+        to = await self.applicable(call, key, target.facts.model)
         if not to.budgets:
             return target
         asked = self._bounded(call, endpoint, target, to)
@@ -76,14 +75,16 @@ class Spending:
         self._holdings.enter()
         allowed = may_fit and all(budget.fit for budget in to.budgets)
         smaller = Fitted(asked.body, asked.facts, asked.bound, ())
-        for _ in range(_TRIES):
+        bounds = self._bounds(call, target, to)
+        for number in range(1, _TRIES + 1):
             try:
                 spend.held = [await self._holdings.admit(to, smaller.bound.nanos)]
             except BudgetUnavailable:
                 raise _unavailable() from None
             except NoRoom as short:
-                make = fit if allowed else would_fit
-                found = make(asked, short.fits, self._bounds(call, target, to))
+                # The last time others took the room once more: there is none for this call.
+                make = fit if allowed and number < _TRIES else would_fit
+                found = make(asked, short.fits, bounds)
                 if not isinstance(found, Fitted):
                     raise _no_room(asked, short, found, self._clock.now()) from None
                 smaller = found
@@ -93,6 +94,52 @@ class Spending:
                     call.fit = smaller.text
                 return replace(target, body=smaller.body, facts=smaller.facts)
         raise _unavailable()
+
+    async def applicable(self, call: Call, key: Key, model: str | None) -> Applicable:
+        """The hard budgets that apply to a call of this key now; without a model all of its scopes.
+
+        Raises:
+            Refusal: budget_unavailable.
+        """
+        agent = call.attribution.agent if call.attribution is not None else key.agent
+        spender = Spender(key.org, key.team, agent, key.project, key.line)
+        try:
+            return await self._budgets.applicable(spender, model)
+        except BudgetUnavailable:
+            raise _unavailable() from None
+
+    async def standings(self, to: Applicable) -> list[Standing]:
+        """How these budgets stand in the store.
+
+        Raises:
+            Refusal: budget_unavailable.
+        """
+        if not to.budgets:
+            return []
+        fresh = [budget.period_at(self._clock.now()) for budget in to.budgets]
+        try:
+            found = await self._holdings.documents.get_many([period_ref(p.id) for p in fresh])
+        except StoreUnavailable:
+            raise _unavailable() from None
+        return [
+            Standing(budget, period if document is None else Period.from_document(document))
+            for budget, period, document in zip(to.budgets, fresh, found, strict=True)
+        ]
+
+    def own_free(self, period: Period) -> Nanos:
+        """What this instance has taken from a period and no call holds."""
+        return sum(room for key, room in self._holdings.rooms.items() if period.id in key)
+
+    def admissible(self, to: Applicable, period: Period) -> Nanos:
+        """The largest hold that finds room in one of the periods of `to` now."""
+        own = self._holdings.rooms.get(to.scope_set, 0)
+        return max(0, own + period.room(self._clock.now()))
+
+    def bound_of(self, call: Call, target: Target, to: Applicable) -> Bound | Unbounded:
+        """What the call would hold, as it is; nothing is held."""
+        if not is_unambiguous(target.body):
+            return Unbounded("unreadable_request")
+        return self._bounds(call, target, to)(target.facts)
 
     async def hold_again(self, call: Call) -> bool:
         """Hold the same once more, for an attempt after one that may be billed; False: no room."""
@@ -106,7 +153,7 @@ class Spending:
         return True
 
     def settle(self, call: Call) -> None:
-        """Put what the call cost in place of what it held.
+        """Decide what is put in place of what the call held; `leave` does it.
 
         Attempts before the last were ambiguous: whether they are billed nobody knows, so they stay
         at their bound, and are flagged.
@@ -115,21 +162,26 @@ class Spending:
         if spend is None or not spend.held:
             return
         *before, last = spend.held
-        settlements = []
-        for held in before:
-            self._holdings.settle(held, held.nanos, unproven=held.nanos)
-            settlements.append(_settlement(held, held.nanos))
-        nanos, unproven = _owed(call, spend, last)
-        self._holdings.settle(last, nanos, unproven=unproven)
-        settlements.append(_settlement(last, nanos))
-        spend.settled = tuple(settlements)
-        spend.unproven = unproven + sum(held.nanos for held in before)
+        owed = [(held.nanos, held.nanos) for held in before] + [_owed(call, spend, last)]
+        spend.owed = tuple(owed)
+        pairs = zip(spend.held, owed, strict=True)
+        spend.settled = tuple(_settlement(held, nanos) for held, (nanos, _) in pairs)
+        spend.unproven = sum(unproven for _, unproven in owed)
 
     async def leave(self, call: Call) -> None:
-        """The call has ended. After the last one all money is given back before this returns."""
-        if call.spend is not None and call.spend.entered:
-            call.spend.entered = False
-            await self._holdings.leave()
+        """The call has ended and its event is published: what it held is settled.
+
+        Not sooner, since another call's commit tells what is settled: were this process killed
+        before the event is out, money would be spent that no row explains and nobody flags.
+        After the last call all money is given back before this returns.
+        """
+        spend = call.spend
+        if spend is None or not spend.entered:
+            return
+        spend.entered = False
+        for held, (nanos, unproven) in zip(spend.held, spend.owed, strict=True):
+            self._holdings.settle(held, nanos, unproven=unproven)
+        await self._holdings.leave()
 
     def _bounded(self, call: Call, endpoint: Endpoint, target: Target, to: Applicable) -> Asked:
         if not target.facts.readable or not is_unambiguous(target.body):
@@ -153,7 +205,7 @@ class Spending:
     def _bounds(self, call: Call, target: Target, to: Applicable) -> "_Bounds":
         allowances = [budget.tool_allowance for budget in to.budgets]
         declared = [nanos for nanos in allowances if nanos is not None]
-        allowance = min(declared) if len(declared) == len(allowances) else None
+        allowance = min(declared) if declared and len(declared) == len(allowances) else None
         return _Bounds(call, target.destination.provider or "", allowance)
 
 
@@ -204,8 +256,15 @@ def _no_room(asked: Asked, short: NoRoom, found: NoFit | WouldFit, now: datetime
         "budget_exceeded",
         no_room_text(Short(period.budget, period, asked.bound.nanos), found, now),
         budget=period.budget,
-        resets_in_s=max(1, int((period.ends_at - now).total_seconds())),
+        resets_in_s=_resets_in_s(period, now),
     )
+
+
+def _resets_in_s(period: Period, now: datetime) -> int | None:
+    """Whole seconds until the period ends; None where it never does."""
+    if period.ends_at >= FOREVER:
+        return None
+    return max(1, int((period.ends_at - now).total_seconds()))
 
 
 def _unavailable() -> Refusal:

@@ -30,6 +30,12 @@ MAX_MODELS = 200
 MAX_WEIGHT = 1_000
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,120}_API_KEY")
 _PLACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TRANSLATED = tuple(
+    ipaddress.ip_network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+)
+"""NAT64 (RFC 6052, 8215), 6to4 (RFC 3056) and Teredo (RFC 4380) lead to any IPv4 address."""
+_LONGEST_LABEL = 63
 _LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal")
 
 EnvironmentSecret = Callable[[str], Secret | None]
@@ -177,6 +183,8 @@ def check_url(url: str | None, *, allow_private: bool) -> None:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
+    if any(len(label) > _LONGEST_LABEL for label in host.split(".")):
+        host = ""
     if not url or not host or port == 0 or len(url) > 500 or not url.isascii():
         raise InvalidInput(
             "an address is needed, as https://host/path-before-chat/completions", field="base_url"
@@ -197,13 +205,18 @@ def check_url(url: str | None, *, allow_private: bool) -> None:
 def is_private(host: str) -> bool:
     """Whether a host's text names something inside the own network or machine."""
     try:
-        return not ipaddress.ip_address(host).is_global
+        return not is_public(ipaddress.ip_address(host))
     except ValueError:
         pass
     name = host.lower().rstrip(".")
     # Resolvers take these for addresses: 127.1, 0x7f000001, 2130706433.
     numeric = re.fullmatch(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*", name) is not None
     return numeric or "." not in name or name.endswith(_LOCAL_NAMES)
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is of the internet, and no way through it to one that is not."""
+    return address.is_global and not any(address in network for network in _TRANSLATED)
 
 
 def _check_credentials(record: UpstreamRecord) -> None:

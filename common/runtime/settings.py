@@ -137,7 +137,7 @@ class ProxySettings(StateSettings, BusSettings):
         description="Proxy through which providers are reached, as http://HOST:PORT.",
     )
     key_max_stale_s: float = Field(
-        default=30, ge=1, le=300, description="Seconds within which every revocation is obeyed."
+        default=5, ge=1, le=300, description="Seconds within which every revocation is obeyed."
     )
     first_byte_timeout_s: float = Field(
         default=300, gt=0, le=3600, description="Seconds a provider has to begin its reply."

@@ -142,7 +142,8 @@ async def test_reads_the_control_document_once_for_calls_that_wait_together(
 
     await asyncio.gather(*(ring.find(key.digest) for key in keys))
 
-    assert documents.reads_of("gateway") == 1
+    # Once for all, and beside each key that is read.
+    assert documents.reads_of("gateway") == 1 + len(keys)
 
 
 async def test_does_not_wait_for_a_control_document_younger_than_its_limit(
@@ -175,7 +176,7 @@ async def test_a_call_that_is_cancelled_leaves_the_refresh_to_the_others(
     documents.gate.set()
 
     assert await second == key
-    assert documents.reads_of("gateway") == 1
+    assert documents.reads_of("gateway") == 2
     assert first.cancelled()
 
 
@@ -236,3 +237,21 @@ async def test_a_revoked_key_is_refused_also_when_the_store_then_goes_down(
     clock.advance(100)
 
     assert (await _refusal(ring, key)).code == "revoked_gateway_key"
+
+
+async def test_a_key_that_is_new_here_brings_what_has_changed(
+    documents: WatchedDocuments, clock: SetClock
+) -> None:
+    """A budget may have come with it, and apply from its first call on."""
+    control = Control(documents, clock)
+    ring = KeyRing(documents, clock, control)
+    old, new = a_key(), a_key(key_text("new"))
+    await store(documents, old)
+    await ring.find(old.digest)
+    clock.advance(0.5)
+    await store(documents, new)
+    await documents.commit([Put(CONTROL, {"policy_epoch": 7})])
+
+    await ring.find(new.digest)
+
+    assert control.data == {"policy_epoch": 7}

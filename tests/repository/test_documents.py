@@ -54,7 +54,7 @@ def test_describes_every_setting_with_default_and_bounds() -> None:
     text = env_example()
 
     assert "# Seconds within which every revocation is obeyed. 1 to 300. Read by proxy.\n" in text
-    assert "#KEY_MAX_STALE_S=30\n" in text
+    assert "#KEY_MAX_STALE_S=5\n" in text
 
 
 def test_describes_every_variable_that_scripts_and_tests_read() -> None:
