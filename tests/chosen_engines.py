@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from common.adapters.firestore_documents import FirestoreDocuments
+from common.adapters.sqlite_documents import SqliteDocuments
+
 
 def urls(name: str) -> dict[str, str]:
     """Engines of the cloud that nothing of another name uses."""
@@ -17,6 +20,15 @@ def urls(name: str) -> dict[str, str]:
         "BUS_URL": f"pubsub://{project}/dev",
         "WAREHOUSE_URL": f"bigquery://{project}/usage",
     }
+
+
+def state_of(data: Path) -> SqliteDocuments | FirestoreDocuments:
+    """The state of the stack that keeps its files in this folder."""
+    settings = chosen(data)
+    if not settings:
+        return SqliteDocuments(data / "state.sqlite")
+    project, _, database = settings["STATE_URL"].removeprefix("firestore://").partition("/")
+    return FirestoreDocuments(project, database, emulator=os.environ["FIRESTORE_EMULATOR_HOST"])
 
 
 def chosen(data: Path) -> Mapping[str, str]:

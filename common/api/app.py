@@ -21,6 +21,7 @@ from common.api.callers import Authenticator
 from common.api.identity_routes import identity_operations
 from common.api.key_routes import key_operations
 from common.api.lease_routes import lease_operations
+from common.api.manifest_routes import manifest_operations
 from common.api.openapi import PREFIX
 from common.api.operations import Answer, AnyOperation, Call, NoBody, Services
 from common.api.price_routes import price_operations
@@ -78,6 +79,7 @@ class Api:
             *budget_operations(),
             *lease_operations(),
             *upstream_operations(),
+            *manifest_operations(),
             *usage_operations(),
             *price_operations(),
         ]

@@ -65,6 +65,26 @@ def key_operations() -> list[AnyOperation]:
     ]  # fmt: skip
 
 
+def request_of(body: KeyBody) -> KeyRequest:
+    """The key that a body asks for."""
+    return KeyRequest(
+        org=body.org,
+        agent=body.agent,
+        name=body.name,
+        project=body.project,
+        tags=body.tags,
+        may_act_as=tuple(body.may_act_as),
+        policy=KeyPolicy(
+            models=tuple(body.policy.models),
+            upstreams=tuple(body.policy.upstreams),
+            tags=tuple(body.policy.tags),
+            on_disconnect=body.policy.on_disconnect,
+            limits=CallLimits(**body.policy.limits.model_dump()),
+        ),
+        expires_at=body.expires_at,
+    )
+
+
 async def _list(call: Call[KeyQuery, NoBody]) -> Answer:
     asked = call.query.model_dump(exclude_none=True)
     where = {name: value for name, value in asked.items() if name not in PAGING}
@@ -94,22 +114,7 @@ async def _list(call: Call[KeyQuery, NoBody]) -> Answer:
 async def _create(call: Call[NoQuery, KeyBody]) -> Answer:
     body = call.body
     await _require_team(call)
-    request = KeyRequest(
-        org=body.org,
-        agent=body.agent,
-        name=body.name,
-        project=body.project,
-        tags=body.tags,
-        may_act_as=tuple(body.may_act_as),
-        policy=KeyPolicy(
-            models=tuple(body.policy.models),
-            upstreams=tuple(body.policy.upstreams),
-            tags=tuple(body.policy.tags),
-            on_disconnect=body.policy.on_disconnect,
-            limits=CallLimits(**body.policy.limits.model_dump()),
-        ),
-        expires_at=body.expires_at,
-    )
+    request = request_of(body)
     wanted = None
     if body.budget is not None:
         wanted = KeyBudget(budget_of(body.budget, "", body.org, ""), call.services.documents)

@@ -104,6 +104,8 @@ class Operation(Generic[Q, B]):
     is_open: bool = False
     makes: bool = False
     """A PUT that also makes what is not there yet (`If-None-Match: *`), with status 201."""
+    repeatable: bool = False
+    """A POST that may be sent again without an `Idempotency-Key`."""
 
     @property
     def parameters(self) -> list[str]:
@@ -115,7 +117,7 @@ class Operation(Generic[Q, B]):
 
     @property
     def takes_idempotency_key(self) -> bool:
-        return self.method == "POST"
+        return self.method == "POST" and not self.repeatable
 
     def pattern(self) -> re.Pattern[str]:
         literals_and_names = _PARAMETER.split(self.path)

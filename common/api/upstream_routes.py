@@ -146,7 +146,7 @@ async def _get(call: Call[NoQuery, NoBody]) -> Answer:
 
 
 async def _put(call: Call[NoQuery, UpstreamBody]) -> Answer:
-    record = _record(call.path["name"], call.body)
+    record = record_of(call.path["name"], call.body)
     plan = put_upstream(record, call.services.price_book.providers, _condition(call))
 
     def show(stored: UpstreamRecord) -> Shown:
@@ -185,7 +185,8 @@ def _condition(call: Call[NoQuery, UpstreamBody] | Call[NoQuery, NoBody]) -> IsE
     return lambda stored: stored is not None and is_named(seen, _version(stored))
 
 
-def _record(name: str, body: UpstreamBody) -> UpstreamRecord:
+def record_of(name: str, body: UpstreamBody) -> UpstreamRecord:
+    """The upstream that a body asks for."""
     return UpstreamRecord(
         name=name,
         base_url=body.base_url,

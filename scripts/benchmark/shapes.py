@@ -25,6 +25,8 @@ class Protocol:
     body: Callable[[str], dict[str, Any]]
     stream_path: str | None
     key_header: tuple[str, str] = ("authorization", "Bearer sim")
+    cap: Callable[[int], dict[str, Any]] | None = None
+    """The members of the body that cap its answer; None: it has none to cap."""
 
 
 def _message(text: str) -> list[dict[str, str]]:
@@ -32,13 +34,19 @@ def _message(text: str) -> list[dict[str, str]]:
 
 
 _GEMINI = "/gemini/v1beta/models/gemini-2.5-flash"
-OPENAI_CHAT = Protocol(PATH, lambda text: {"model": MODEL, "messages": _message(text)}, PATH)
+OPENAI_CHAT = Protocol(
+    PATH,
+    lambda text: {"model": MODEL, "messages": _message(text)},
+    PATH,
+    cap=lambda tokens: {"max_completion_tokens": tokens},
+)
 PROTOCOLS = {
     "openai chat": OPENAI_CHAT,
     "openai responses": Protocol(
         "/openai/v1/responses",
         lambda text: {"model": MODEL, "input": text},
         "/openai/v1/responses",
+        cap=lambda tokens: {"max_output_tokens": tokens},
     ),
     "openai embeddings": Protocol(
         "/openai/v1/embeddings",
@@ -54,12 +62,14 @@ PROTOCOLS = {
         },
         "/anthropic/v1/messages",
         ("x-api-key", "sim"),
+        cap=lambda tokens: {"max_tokens": tokens},
     ),
     "gemini": Protocol(
         f"{_GEMINI}:generateContent",
         lambda text: {"contents": [{"parts": [{"text": text}]}]},
         f"{_GEMINI}:streamGenerateContent?alt=sse",
         ("x-goog-api-key", "sim"),
+        cap=lambda tokens: {"generationConfig": {"maxOutputTokens": tokens}},
     ),
 }
 
@@ -69,7 +79,7 @@ class Shape:
     """One kind of call. `size_bytes` is that of its body, at least; `tokens` that of its answer.
 
     A stream that does not ask for its usage is asked for it by the gateway, which takes the answer
-    out again.
+    out again. `cap` is the most tokens that the caller lets the answer have.
     """
 
     size_bytes: int = SMALL_BYTES
@@ -77,6 +87,7 @@ class Shape:
     protocol: Protocol = OPENAI_CHAT
     stream: bool = False
     asks_for_usage: bool = False
+    cap: int | None = None
 
     def request(self, address: str, key: str) -> bytes:
         """The bytes to send, with a gateway key that only the gateway looks at."""
@@ -98,6 +109,9 @@ class Shape:
             headers["x-simulated-chunk-interval-ms"] = str(CHUNK_INTERVAL_MS)
         if self.asks_for_usage:
             asked["stream_options"] = {"include_usage": True}
+        if self.cap is not None:
+            assert api.cap is not None, f"{api.path} has no cap"
+            asked |= api.cap(self.cap)
         missing = self.size_bytes - len(json.dumps(api.body("") | asked))
         text = ("word " * (missing // 5 + 1))[:missing]
         return post(address, path, headers, json.dumps(api.body(text) | asked).encode())

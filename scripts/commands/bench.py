@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from scripts.benchmark.budgets import repeat_budgets
 from scripts.benchmark.deployed import deploy
 from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure, repeat_once
 from scripts.benchmark.nginx import nginx_binary
@@ -86,7 +87,9 @@ def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure,
     with on_cpu(cpus.load):
         for number in range(1 if quick else REPETITIONS):
             place = folder / str(number)
-            once = repeat_once(proxy, usage, place, QUICK if quick else FULL, cpus)
+            size = QUICK if quick else FULL
+            once = repeat_once(proxy, usage, place, size, cpus)
+            once |= repeat_budgets(proxy, place / "budgets", size, cpus)
             for figure, value in once.items():
                 runs.setdefault(figure, []).append(value)
             shutil.rmtree(place)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.commands.cloudops_apply import apply_manifest
 from scripts.commands.cloudops_budgets import budgets, key_budget
 from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text
 from scripts.commands.cloudops_doctor import findings
@@ -45,6 +46,8 @@ for name, group in (
     ("upstreams", upstreams),
 ):
     app.add_typer(group, name=name)
+
+command(app, "apply")(apply_manifest)
 
 Org = Annotated[str, typer.Option("--org", help="id of the organisation")]
 AnyOrg = Annotated[str | None, typer.Option("--org", help="only this organisation")]

@@ -65,6 +65,11 @@ class ApiClient:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._answer("POST", path, json=body)
 
+    def attempt(self, path: str, body: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+        """Whether a POST succeeded, and its answer or problem."""
+        response, answer = self._response("POST", path, json=body)
+        return response.is_success, answer
+
     def find(self, path: str) -> dict[str, Any] | None:
         """One thing, None where there is none."""
         response, answer = self._response("GET", path)

@@ -33,6 +33,9 @@ ATTEMPTS = 10
 ACK_DEADLINE_S = 10
 """After which a message comes again whose holder died: the least that Pub/Sub allows."""
 
+PULL_S = 1.0
+"""How long one pull waits for messages, and so how long the end of the stack may take."""
+
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 AWAY_S = 1.0
@@ -74,6 +77,8 @@ class Deliveries:
         self._order = order
         self._channel: aio.Channel | None = None
         self._deliveries: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     async def start(self) -> None:
         """Make what is missing of topics and subscriptions, and begin to deliver.
@@ -99,8 +104,12 @@ class Deliveries:
 
     async def aclose(self) -> None:
         """Stop; what is being delivered is handed back and comes again."""
+        self._ending.set()
+        for delivery in self._under_way:
+            delivery.cancel()
         if self._deliveries is not None:
-            self._deliveries.cancel()
+            # Pulls end by their deadline: the emulator keeps what it was about to answer to one
+            # that is cancelled, and never gives it to anybody again.
             await asyncio.wait({self._deliveries})
         if self._channel is not None:
             await self._channel.close()
@@ -124,26 +133,27 @@ class Deliveries:
                 tasks.create_task(self._serve(subscription))
 
     async def _serve(self, subscription: AnySubscription) -> None:
-        """Deliver what comes for one subscription, for ever."""
+        """Deliver what comes for one subscription, until the stack ends."""
         slots = asyncio.Semaphore(subscription.concurrency)
         async with asyncio.TaskGroup() as deliveries:
-            while True:
+            while not self._ending.is_set():
                 messages, handles = await self._pull(subscription)
                 wanted = [each for each in messages if _is_for(subscription, each)]
                 spared = [each for each in messages if not _is_for(subscription, each)]
                 if spared:
                     await self._answer(subscription, spared, handles, acknowledged=True)
                 waiting = deque(groups(self._order(wanted), subscription.batch))
-                try:
-                    while waiting:
-                        await slots.acquire()
-                        delivery = self._deliver(subscription, waiting.popleft(), handles)
-                        deliveries.create_task(delivery).add_done_callback(
-                            lambda _: slots.release()
-                        )
-                finally:  # this stack ends
-                    for group in waiting:
-                        await self._answer(subscription, group, handles, acknowledged=False)
+                while waiting:
+                    await slots.acquire()
+                    if self._ending.is_set():
+                        break
+                    delivery = self._deliver(subscription, waiting.popleft(), handles)
+                    task = deliveries.create_task(delivery)
+                    self._under_way.add(task)
+                    task.add_done_callback(self._under_way.discard)
+                    task.add_done_callback(lambda _: slots.release())
+                for group in waiting:
+                    await self._answer(subscription, group, handles, acknowledged=False)
 
     async def _pull(self, subscription: AnySubscription) -> tuple[list[Message], Handles]:
         """What waits, or what comes next, and by what it is acknowledged."""
@@ -152,7 +162,7 @@ class Deliveries:
             max_messages=subscription.concurrency * subscription.batch,
         )
         try:
-            answer = await self._client.pull(request, retry=None, timeout=ACK_DEADLINE_S)
+            answer = await self._client.pull(request, retry=None, timeout=PULL_S)
         except exceptions.DeadlineExceeded:  # nothing came
             return [], []
         except exceptions.GoogleAPICallError as error:

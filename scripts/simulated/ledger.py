@@ -53,7 +53,7 @@ _ROWS = """
 SELECT seq, request_id, reply_id, received_at, protocol, model, price_context, usage,
   usage_delivered, streamed, ending, tag, billed_nanos, unpriced_reason
 FROM ledger
-WHERE seq > ?
+WHERE seq > ? AND (billed_nanos IS NOT NULL OR unpriced_reason IS NOT NULL)
 ORDER BY seq
 """
 
@@ -191,7 +191,10 @@ class Ledger:
                 self._store.commit()
 
     async def rows(self, after: int = 0) -> list[dict[str, Any]]:
-        """Rows with a greater `seq`, in order, each with its price or the reason it has none."""
+        """Rows with a greater `seq`, in order, each with its price or the reason it has none.
+
+        What is charged while they are being priced is left for the next time.
+        """
         self.flush()
         return await asyncio.to_thread(self._priced_rows, after)
 

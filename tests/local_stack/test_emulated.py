@@ -115,6 +115,7 @@ def test_says_what_to_start_when_the_clients_are_not_installed(tmp_path: Path) -
 
 
 def _started(data: Path, env: Mapping[str, str], *run: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in EMULATORS}
     return subprocess.run(
         [
             *(sys.executable, "-P"),
@@ -122,7 +123,7 @@ def _started(data: Path, env: Mapping[str, str], *run: str) -> subprocess.Comple
             *("--port", "0", "--data", str(data)),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        env={**kept, "PYTHONPATH": str(ROOT), **env},
         capture_output=True,
         text=True,
         timeout=60,

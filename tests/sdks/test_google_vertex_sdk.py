@@ -11,9 +11,9 @@ from google import genai
 from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.core.ports import Put
 from common.gateway.upstream_records import UpstreamRecord, upstream_ref
+from tests.chosen_engines import state_of
 from tests.clients.accounts import open_account, paid
 from tests.clients.readme import block
 from tests.local_stack.process import Stack
@@ -45,14 +45,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, metadata: MetadataServer) ->
     data, empty = folder / "data", folder / "empty"
     data.mkdir()
     empty.mkdir()
-    asyncio.run(_configure(data / "state.sqlite"))
+    asyncio.run(_configure(data))
     with Stack(data, env=metadata.variables(empty)) as running:
         yield running
 
 
-async def _configure(file: Path) -> None:
+async def _configure(data: Path) -> None:
     record = UpstreamRecord("vertex", identity="google", project=PROJECT, location=LOCATION)
-    documents = SqliteDocuments(file)
+    documents = state_of(data)
     await documents.commit([Put(upstream_ref(record.name), record.to_data())])
     await documents.aclose()
 
