@@ -54,19 +54,28 @@ class Unread:
         return Metered()
 
 
+def _as_it_came(body: bytes, _facts: CallFacts) -> tuple[bytes, bool]:
+    return body, False
+
+
+def _untapped(_strip: bool) -> UsageTap:
+    return Unread()
+
+
 @dataclass(frozen=True, slots=True)
 class MeteredForm:
     """What the pipeline needs to know of an endpoint that costs.
 
-    `prepare` answers the body to send and whether the stream's usage chunk must be taken out.
+    `prepare` answers the body to send and whether the stream's usage chunk must be taken out; most
+    bodies go as they came. Without a `stream_tap` streams tell nothing.
     `read_end` is there where usage stands at an end of replies too long to be kept: it gets their
     beginning and their end.
     """
 
     read_facts: Callable[[bytes], CallFacts]
-    prepare: Callable[[bytes, CallFacts], tuple[bytes, bool]]
     read_reply: Callable[[bytes], Metered]
-    stream_tap: Callable[[bool], UsageTap]
+    prepare: Callable[[bytes, CallFacts], tuple[bytes, bool]] = _as_it_came
+    stream_tap: Callable[[bool], UsageTap] = _untapped
     read_end: Callable[[bytes], Metered] | None = None
     array_tap: Callable[[], UsageTap] | None = None
     """Of a stream that is one JSON array, in pieces."""
@@ -79,9 +88,7 @@ def _ask_for_usage(body: bytes, facts: CallFacts) -> tuple[bytes, bool]:
     return (body, False) if edited is None else (edited, True)
 
 
-def _as_it_came(body: bytes, _facts: CallFacts) -> tuple[bytes, bool]:
-    return body, False
-
+_BATCHES = MeteredForm(read_facts=openai_batches.read_facts, read_reply=openai_batches.read_reply)
 
 FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
     {
@@ -99,76 +106,55 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
         ),
         "openai_responses": MeteredForm(
             read_facts=openai_responses.read_facts,
-            prepare=_as_it_came,
             read_reply=openai_responses.read_reply,
             stream_tap=lambda _strip: openai_responses.StreamTap(),
         ),
         "anthropic_messages": MeteredForm(
             read_facts=anthropic.read_facts,
-            prepare=_as_it_came,
             read_reply=anthropic.read_reply,
             stream_tap=lambda _strip: anthropic.StreamTap(),
         ),
         "gemini_content": MeteredForm(
             read_facts=gemini.read_facts,
-            prepare=_as_it_came,
             read_reply=gemini.read_reply,
             stream_tap=lambda _strip: gemini.StreamTap(events=True),
         ),
         "gemini_content_stream": MeteredForm(
             read_facts=lambda body: replace(gemini.read_facts(body), stream=True),
-            prepare=_as_it_came,
             read_reply=gemini.read_reply,
             stream_tap=lambda _strip: gemini.StreamTap(events=True),
             array_tap=lambda: gemini.StreamTap(events=False),
         ),
         "gemini_embeddings": MeteredForm(
             read_facts=gemini.read_embedding_facts,
-            prepare=_as_it_came,
             read_reply=gemini.read_embeddings,
-            stream_tap=lambda _strip: Unread(),
         ),
         "openai_embeddings": MeteredForm(
             read_facts=openai_embeddings.read_facts,
-            prepare=_as_it_came,
             read_reply=openai_embeddings.read_reply,
-            stream_tap=lambda _strip: Unread(),
             read_end=openai_embeddings.read_end,
         ),
         "openai_images": MeteredForm(
             read_facts=openai_media.read_facts,
-            prepare=_as_it_came,
             read_reply=openai_images.read_reply,
             stream_tap=lambda _strip: openai_images.stream_tap(),
             read_end=openai_images.read_ends,
         ),
         "openai_speech": MeteredForm(
             read_facts=openai_audio.read_speech_facts,
-            prepare=_as_it_came,
             read_reply=openai_audio.read_speech,
             stream_tap=lambda _strip: openai_audio.speech_tap(),
             byte_tap=openai_media.ByteTap,
         ),
         "openai_transcripts": MeteredForm(
             read_facts=openai_media.read_facts,
-            prepare=_as_it_came,
             read_reply=openai_audio.read_transcript,
             stream_tap=lambda _strip: openai_audio.transcript_tap(),
             byte_tap=openai_media.ByteTap,
         ),
+        "openai_batches": _BATCHES,
         # Read like OpenAI's: what a batch costs is not in the reply that accepts it. A key that is
         # bound to models carries neither, although this one names its models.
-        "anthropic_batches": MeteredForm(
-            read_facts=openai_batches.read_facts,
-            prepare=_as_it_came,
-            read_reply=openai_batches.read_reply,
-            stream_tap=lambda _strip: Unread(),
-        ),
-        "openai_batches": MeteredForm(
-            read_facts=openai_batches.read_facts,
-            prepare=_as_it_came,
-            read_reply=openai_batches.read_reply,
-            stream_tap=lambda _strip: Unread(),
-        ),
+        "anthropic_batches": _BATCHES,
     }
 )
