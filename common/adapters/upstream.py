@@ -24,7 +24,11 @@ from common.gateway.upstream import (
 from common.gateway.upstream_records import is_public
 
 CONNECT_TIMEOUT_S = 5.0
-KEEP_ALIVE_S = 60.0
+KEEP_ALIVE_S = 50.0
+"""Below the 60 s and more of the load balancers in front of providers: a request that meets the
+other side's closing may have been billed, for all that is known here."""
+PRIVATE_KEEP_ALIVE_S = 4.0
+"""Below the 5 s of uvicorn and Node, which model servers of one's own run on."""
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
 
 
@@ -35,7 +39,7 @@ def aiohttp_transport(
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0,
-            keepalive_timeout=KEEP_ALIVE_S,
+            keepalive_timeout=PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S,
             ssl=ssl.create_default_context(),
             resolver=None if allow_private or proxy else PublicResolver(),
         ),

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
+import uvicorn
 
+import common.adapters.upstream as upstream_adapter
 from common.adapters.upstream import HttpUpstream
 from common.gateway.upstream import (
     UpstreamDisconnected,
@@ -224,3 +226,21 @@ async def test_reaches_it_where_that_is_meant(upstream: HttpUpstream) -> None:
         reply = await upstream.send(request(url.replace("127.0.0.1", "localhost")))
         assert await _body(reply) == b"{}"
         await reply.aclose()
+
+
+def test_leaves_a_server_of_ones_own_before_that_server_closes() -> None:
+    kept_by_uvicorn_s = uvicorn.Config("never:run").timeout_keep_alive
+
+    assert kept_by_uvicorn_s > upstream_adapter.PRIVATE_KEEP_ALIVE_S
+
+
+async def test_closes_what_is_idle_at_a_server_of_ones_own(
+    upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_adapter, "PRIVATE_KEEP_ALIVE_S", 0.01)
+    provider = Provider(OK)
+
+    async with provider.running() as url:
+        await _body(await upstream.send(request(url)))
+        async with asyncio.timeout(10):
+            await provider.closed.wait()
