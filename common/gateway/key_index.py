@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from common.core.errors import InvalidInput
-from common.core.ports import Create, Document, Put, Ref, Write
+from common.core.ports import Document, Put, Ref, Write
 from common.core.transactions import Read
-from common.gateway.control import CONTROL, KEYS_CHANGED
+from common.gateway.control import CONTROL, KEYS_CHANGED, control_with
 from common.gateway.keys import Key, key_ref, refusal
 
 MAX_KEYS_PER_AGENT = 100
@@ -94,16 +94,11 @@ async def keys_following(
 
 def keys_changed(control: Document | None, key_ids: Iterable[str], now: datetime) -> Write:
     """The control document telling that these keys must be read again."""
-    data = {} if control is None else dict(control.data)
-    recent = {
-        key_id: time for key_id, time in data.get(KEYS_CHANGED, {}).items() if now - time < KEPT_FOR
-    }
+    told = {} if control is None else control.data.get(KEYS_CHANGED, {})
+    recent = {key_id: time for key_id, time in told.items() if now - time < KEPT_FOR}
     recent.update(dict.fromkeys(key_ids, now))
     newest = sorted(recent.items(), key=lambda entry: entry[1], reverse=True)[:_MAX_CHANGED]
-    data[KEYS_CHANGED] = dict(newest)
-    if control is None:
-        return Create(CONTROL, data)
-    return Put(CONTROL, data, if_version=control.version)
+    return control_with(control, {KEYS_CHANGED: dict(newest)})
 
 
 def _followed(

@@ -7,7 +7,6 @@ like any other; the vendor then has the one key of its own variable again.
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
@@ -17,7 +16,7 @@ from common.core.ids import time_ordered_id
 from common.core.ports import Create, Delete, Document, Documents, Put, Query, Write
 from common.core.transactions import Read
 from common.gateway.changes import Change, Moment, Plan
-from common.gateway.control import CONTROL, UPSTREAMS_CHANGED
+from common.gateway.control import CONTROL, UPSTREAMS_CHANGED, control_with
 from common.gateway.destinations import VENDOR_VARIABLES
 from common.gateway.upstream_records import (
     UPSTREAMS,
@@ -125,14 +124,8 @@ def _change(
         action=action,
         actor=moment.actor.email,
     )
-    return replace(change, writes=(write, _told(control, moment.now)), events=(event,))
-
-
-def _told(control: Document | None, now: datetime) -> Write:
-    """The control document telling that the upstreams must be read again."""
-    if control is None:
-        return Create(CONTROL, {UPSTREAMS_CHANGED: now})
-    return Put(CONTROL, {**control.data, UPSTREAMS_CHANGED: now}, if_version=control.version)
+    told = control_with(control, {UPSTREAMS_CHANGED: moment.now})
+    return replace(change, writes=(write, told), events=(event,))
 
 
 def _check_provider(provider: str | None, providers: Collection[str]) -> None:

@@ -1,8 +1,8 @@
 """A gateway before the simulated vendors, called as one endpoint in OpenAI's format."""
 
-import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,26 +13,15 @@ import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.upstream import HttpUpstream
-from common.budgets.holdings import Holdings
-from common.budgets.rate_windows import RateWindows
 from common.core.events import UsageEvent
 from common.core.ports import Put
 from common.core.secrets import Secret
-from common.gateway.budget_book import BudgetBook
-from common.gateway.control import Control
 from common.gateway.destinations import Simulated
-from common.gateway.directory import Directory
-from common.gateway.gateway import Gateway
-from common.gateway.key_ring import KeyRing
-from common.gateway.pool import Pool
-from common.gateway.rates import RateLimits
-from common.gateway.sending import Sender
-from common.gateway.spending import Spending
 from common.gateway.upstream import Upstream, UpstreamReply, UpstreamRequest
 from common.gateway.upstream_records import upstream_ref
-from common.llm.price_book import bundled_book
 from scripts.simulated.server import create_app
 from tests.front.upstreams import VARIABLES, VENDORS, Vendor
+from tests.gateway.building import build_gateway
 from tests.gateway.making import START, SetClock, a_key, store
 from tests.simulated.conftest import Served, serve
 from tests.streams.fakes import Client, Exchange, KeepingBus
@@ -85,6 +74,9 @@ class StaticIdentity:
 
     async def token(self) -> Secret:
         return Secret("sim")
+
+
+make_gateway = partial(build_gateway, identity=StaticIdentity())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,42 +141,3 @@ async def front(documents: SqliteDocuments, provider: Served) -> AsyncIterator[F
     gateway = make_gateway(documents, upstream, bus, clock, keys, simulated=Simulated(provider.url))
     yield Front(Client(gateway), upstream, bus, clock, documents, provider, uuid4().hex)
     await http.aclose()
-
-
-def make_gateway(
-    documents: SqliteDocuments,
-    upstream: Upstream,
-    bus: KeepingBus,
-    clock: SetClock,
-    keys: Mapping[str, Secret],
-    *,
-    simulated: Simulated | None = None,
-) -> Gateway:
-    """A gateway whose environment holds these variables."""
-    control = Control(documents, clock)
-    numbers = iter(range(1_000_000))
-    return Gateway(
-        keys=KeyRing(documents, clock, control),
-        directory=Directory(documents, clock, control, keys.get),
-        sender=Sender(
-            upstream,
-            clock,
-            Pool(clock),
-            hash_key=b"installation",
-            entropy=bytes,
-            simulated=simulated,
-            identity=StaticIdentity(),
-        ),
-        bus=bus,
-        clock=clock,
-        rates=RateLimits(RateWindows(documents, clock, entropy=bytes)),
-        spending=Spending(
-            BudgetBook(documents, clock, control),
-            Holdings(documents, clock, "instance", bytes),
-            clock,
-        ),
-        entropy=lambda n: hashlib.sha256(str(next(numbers)).encode()).digest()[:n],
-        book=bundled_book(),
-        hash_key=b"installation",
-        version="1.2.3",
-    )

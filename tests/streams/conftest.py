@@ -1,8 +1,6 @@
 """A gateway between a scripted provider and a scripted client, with one key in a real store."""
 
-import hashlib
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,20 +8,12 @@ from typing import Any, TypeAlias
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.budgets.holdings import Holdings
-from common.budgets.rate_windows import RateWindows
 from common.core.secrets import Secret
-from common.gateway.budget_book import BudgetBook
 from common.gateway.control import Control
 from common.gateway.destinations import VENDOR_VARIABLES, Simulated
-from common.gateway.directory import Directory
-from common.gateway.gateway import Gateway, Limits
+from common.gateway.gateway import Limits
 from common.gateway.key_ring import KeyRing
-from common.gateway.pool import Pool
-from common.gateway.rates import RateLimits
-from common.gateway.sending import Sender
-from common.gateway.spending import Spending
-from common.llm.price_book import bundled_book
+from tests.gateway.building import build_gateway
 from tests.gateway.making import a_key, store
 from tests.streams.fakes import Client, KeepingBus, LoopClock, ScriptedUpstream
 
@@ -54,10 +44,6 @@ async def bus() -> KeepingBus:
     return KeepingBus()
 
 
-async def no_sleep(_seconds: float) -> None:
-    """Tests wait for nothing that does not happen by itself."""
-
-
 @pytest.fixture
 def make_client(
     documents: SqliteDocuments, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
@@ -70,36 +56,19 @@ def make_client(
         simulated_url: str | None = None,
         **settings: Any,
     ) -> Client:
-        numbers = iter(range(1_000_000))
-        managed = {VENDOR_VARIABLES[name]: key for name, key in (managed_keys or {}).items()}
-        clock = LoopClock()
-        control = Control(documents, clock)
-        holdings = Holdings(documents, clock, "instance", os.urandom)
-        return Client(
-            Gateway(
-                keys=keys,
-                directory=Directory(documents, clock, control, managed.get),
-                rates=RateLimits(RateWindows(documents, clock, entropy=bytes)),
-                spending=Spending(BudgetBook(documents, clock, control), holdings, clock),
-                sender=Sender(
-                    upstream=upstream,
-                    clock=clock,
-                    pool=Pool(clock),
-                    hash_key=b"installation",
-                    entropy=bytes,
-                    sleep=no_sleep,
-                    simulated=Simulated(simulated_url) if simulated_url else None,
-                ),
-                bus=bus,
-                clock=clock,
-                entropy=lambda n: hashlib.sha256(str(next(numbers)).encode()).digest()[:n],
-                book=bundled_book(),
-                hash_key=b"installation",
-                version="1.2.3",
-                limits=limits or Limits(),
-                **settings,
-            )
+        environment = {VENDOR_VARIABLES[name]: key for name, key in (managed_keys or {}).items()}
+        gateway = build_gateway(
+            documents,
+            upstream,
+            bus,
+            LoopClock(),
+            environment,
+            keys=keys,
+            simulated=Simulated(simulated_url) if simulated_url else None,
+            limits=limits or Limits(),
+            **settings,
         )
+        return Client(gateway)
 
     return make
 

@@ -1,8 +1,6 @@
 """Several keys of the installation at one upstream: one that fails stops nobody."""
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,25 +8,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.budgets.holdings import Holdings
-from common.budgets.rate_windows import RateWindows
 from common.core.events import CredentialEvent, Event, UsageEvent
 from common.core.ports import Put
 from common.core.secrets import Secret
-from common.gateway.budget_book import BudgetBook
-from common.gateway.control import Control
-from common.gateway.directory import Directory
-from common.gateway.gateway import Gateway
-from common.gateway.key_ring import KeyRing
-from common.gateway.pool import Pool
-from common.gateway.rates import RateLimits
-from common.gateway.sending import Sender
-from common.gateway.spending import Spending
 from common.gateway.upstream import UpstreamReply, UpstreamRequest, UpstreamUnreachable
 from common.gateway.upstream_records import CredentialRecord, UpstreamRecord, upstream_ref
-from common.llm.price_book import bundled_book
+from tests.gateway.building import build_gateway
 from tests.gateway.making import SetClock
-from tests.streams.conftest import no_sleep
 from tests.streams.fakes import (
     DONE,
     JSON,
@@ -118,34 +104,7 @@ async def client(
     openai = UpstreamRecord("openai", credentials=tuple(records))
     await documents.commit([Put(upstream_ref("openai"), openai.to_data())])
     held: Mapping[str, Secret] = {f"{name.upper()}_API_KEY": Secret(name) for name in KEYS}
-    control = Control(documents, clock)
-    numbers = iter(range(1_000_000))
-    return Client(
-        Gateway(
-            keys=KeyRing(documents, clock, control),
-            directory=Directory(documents, clock, control, held.get),
-            rates=RateLimits(RateWindows(documents, clock, entropy=bytes)),
-            spending=Spending(
-                BudgetBook(documents, clock, control),
-                Holdings(documents, clock, "instance", os.urandom),
-                clock,
-            ),
-            sender=Sender(
-                upstream,
-                clock,
-                Pool(clock),
-                hash_key=b"installation",
-                entropy=bytes,
-                sleep=no_sleep,
-            ),
-            bus=bus,
-            clock=clock,
-            entropy=lambda n: hashlib.sha256(str(next(numbers)).encode()).digest()[:n],
-            book=bundled_book(),
-            hash_key=b"installation",
-            version="1.2.3",
-        )
-    )
+    return Client(build_gateway(documents, upstream, bus, clock, held))
 
 
 async def _call(client: Client, body: bytes | list[Step] = CHAT, **options: Any) -> Exchange:
