@@ -33,15 +33,19 @@ ATTEMPTS = 10
 ACK_DEADLINE_S = 10
 """After which a message comes again whose holder died: the least that Pub/Sub allows."""
 
-PULL_S = 1.0
-"""How long one pull waits for messages, and so how long the end of the stack may take."""
+IDLE_S = 0.05
+"""Pause before it is asked again whether anything came.
+
+A pull that waits for messages would need none, but the emulator keeps what it was about to answer
+to one that is given up, and never gives it to anybody again."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 AWAY_S = 1.0
 """Pause before the emulator is asked again when it did not answer."""
 
-ANSWER_S = 5.0
+ANSWER_S = 30.0
+"""Long: what the emulator answers to a call that is given up may be lost."""
 
 Handles: TypeAlias = Sequence[str]
 """By what each message of one pull is acknowledged, by its position."""
@@ -108,8 +112,6 @@ class Deliveries:
         for delivery in self._under_way:
             delivery.cancel()
         if self._deliveries is not None:
-            # Pulls end by their deadline: the emulator keeps what it was about to answer to one
-            # that is cancelled, and never gives it to anybody again.
             await asyncio.wait({self._deliveries})
         if self._channel is not None:
             await self._channel.close()
@@ -156,20 +158,21 @@ class Deliveries:
                     await self._answer(subscription, group, handles, acknowledged=False)
 
     async def _pull(self, subscription: AnySubscription) -> tuple[list[Message], Handles]:
-        """What waits, or what comes next, and by what it is acknowledged."""
+        """What waits, and by what it is acknowledged; after a pause where that is nothing."""
         request = pubsub.PullRequest(
             subscription=self._name(subscription.name),
             max_messages=subscription.concurrency * subscription.batch,
+            return_immediately=True,
         )
         try:
-            answer = await self._client.pull(request, retry=None, timeout=PULL_S)
-        except exceptions.DeadlineExceeded:  # nothing came
-            return [], []
+            answer = await self._client.pull(request, retry=None, timeout=ANSWER_S)
         except exceptions.GoogleAPICallError as error:
             told = {"subscription": subscription.name, "cause": str(error)}
             logger.warning("emulator.unreachable", extra=told)
             await asyncio.sleep(AWAY_S)
             return [], []
+        if not answer.received_messages:
+            await asyncio.sleep(IDLE_S)
         messages = [_message(number, each) for number, each in enumerate(answer.received_messages)]
         return messages, [each.ack_id for each in answer.received_messages]
 

@@ -87,7 +87,7 @@ async def _through_a_restart(start: Callable[..., Stack], calls: list[Planned]) 
     try:
         await traffic.run(calls[: middle - 500])
         around = asyncio.create_task(traffic.run(calls[middle - 500 : middle + 500]))
-        while not traffic.done.answered & set(range(middle - 250, middle)):
+        while not (around.done() or traffic.done.answered & set(range(middle - 250, middle))):
             await asyncio.wait({around}, timeout=0.01)
         traffic.pause()
         await asyncio.to_thread(stack.stop)
