@@ -143,7 +143,7 @@ class DuckdbWarehouse:
         with self._opening:
             if self._database is None:
                 if self._path != ":memory:":
-                    Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+                    Path(self._path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 database = duckdb.connect(self._path)
                 try:
                     database.execute("SET GLOBAL TimeZone = 'UTC'")

@@ -12,6 +12,7 @@ use, so an object made before a fork is safe.
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -152,7 +153,9 @@ class SqliteFile:
 
     def _open(self) -> sqlite3.Connection:
         if self._path != IN_MEMORY:
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            Path(self._path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Made here, the file is its owner's alone; SQLite makes the log beside it alike.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(
             self._path,
             timeout=self._deadline_s,

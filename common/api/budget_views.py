@@ -10,9 +10,9 @@ from common.api.writes import Shown
 from common.budgets.accounts import Lease, LeaseState, Period
 from common.budgets.budgets import Budget
 from common.budgets.calendar import FOREVER
+from common.budgets.settlement import correctable_at
 from common.budgets.standing import Standing
 from common.core.money import Nanos, usd_text
-from common.gateway.budget_changes import correctable_at
 from common.gateway.budget_reports import OpenLeases, budgets_of_lease
 
 

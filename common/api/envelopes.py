@@ -31,7 +31,7 @@ class View(BaseModel):
 class Source(View):
     """One place the answer was read from, and how good that was."""
 
-    name: Literal["state", "warehouse", "price_book"]
+    name: Literal["state", "warehouse", "price_book", "budgets_sweep"]
     as_of: Time
     status: Literal["ok", "stale", "failed", "partial"] = "ok"
     detail: str | None = None

@@ -60,8 +60,8 @@ from common.gateway.identity import (
     project_ref,
     team_ref,
     to_data,
-    update_member,
 )
+from common.gateway.member_moves import replace_member
 
 
 class _MemberPlace(Place):
@@ -159,7 +159,8 @@ def _operations(kind: _Kind[M]) -> list[AnyOperation]:
                 f"send If-Match with the version of the {name} that you read", field="If-Match"
             )
         member = _member(kind, call.body, call.path)
-        expected = update_member(member, _matcher(call.if_match))
+        documents = call.services.documents
+        expected = replace_member(member, _matcher(call.if_match), documents)
         return await change(call, expected, _shower(kind, call.now, "is as asked"))
 
     one = f"/{collection}/{kind.path}"

@@ -117,9 +117,14 @@ def _refuse_repeated(steps: Sequence[Step]) -> None:
             raise InvalidInput(f"{step.kind} {step.id} stands at {place} already", field=step.path)
 
 
+def holds_credential(text: str) -> bool:
+    """Whether something in a text looks like a credential."""
+    return _CREDENTIAL.search(text) is not None
+
+
 def _refuse_secrets(given: Mapping[str, Any]) -> None:
     for place, text in _texts(given, ()):
-        if _CREDENTIAL.search(text):
+        if holds_credential(text):
             raise SecretInManifest(
                 "this looks like a credential, and a file that is kept must hold none: name the"
                 " environment variable that holds it",

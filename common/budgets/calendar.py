@@ -1,7 +1,9 @@
 """Calendar periods of budgets: hours, days, weeks, months, in the budget's own time zone.
 
 A period is half open, and as long as its zone makes it: days of 23 and 25 hours exist. Its key is
-its beginning in UTC, so that the hour that a zone repeats in autumn is two periods.
+its beginning and its end in UTC. So the hour that a zone repeats in autumn is two periods, and a
+budget whose calendar changes never finds the account of another period under its key: a month that
+begins with a day, or with the same month of another zone, has a key of its own.
 """
 
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def span_at(calendar: Calendar, now: datetime) -> Span:
         return _hour(zone, now)
     first = _first_day(calendar, now.astimezone(zone).date())
     starts_at, ends_at = _midnight(first, zone), _midnight(_next(calendar, first), zone)
-    return Span(_key(starts_at), starts_at, ends_at)
+    return Span(_key(starts_at, ends_at), starts_at, ends_at)
 
 
 def _hour(zone: ZoneInfo, now: datetime) -> Span:
@@ -77,7 +79,7 @@ def _hour(zone: ZoneInfo, now: datetime) -> Span:
     # A zone that moves by half an hour makes one hour shorter or longer.
     moved = ends_at.astimezone(zone)
     ends_at -= timedelta(minutes=moved.minute, seconds=moved.second)
-    return Span(_key(starts_at), starts_at, ends_at)
+    return Span(_key(starts_at, ends_at), starts_at, ends_at)
 
 
 def _first_day(calendar: Calendar, day: date) -> date:
@@ -102,5 +104,6 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
-def _key(starts_at: datetime) -> str:
-    return f"{starts_at:%Y-%m-%dT%H:%MZ}"
+def _key(starts_at: datetime, ends_at: datetime) -> str:
+    """An interval of ISO 8601, which sorts by its beginning and needs no escape in an address."""
+    return f"{starts_at:%Y-%m-%dT%H:%MZ}--{ends_at:%Y-%m-%dT%H:%MZ}"

@@ -58,12 +58,14 @@ class WouldFit:
     """What the caller could change for the call to fit.
 
     `usual_tier`: ask for the usual service tier. `output_tokens`: allow each reply no more than
-    these; None where that is not needed. `nothing`: no answer to this input fits.
+    these; None where that is not needed. `nothing`: no answer to this input fits. `less`: ask for
+    less than these pictures, this speech or this transcript.
     """
 
     usual_tier: bool = False
     output_tokens: int | None = None
     nothing: bool = False
+    less: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ def would_fit(asked: Asked, room: Nanos, bound_of: BoundOf) -> WouldFit:
     tried = pinned if pinned is not None else asked
     if tried.bound.nanos <= room:
         return WouldFit(usual_tier=pinned is not None)
+    if not tried.facts.bounded:
+        return WouldFit(less=True)
 
     size = tried.facts.size_bytes + _ADDED_BYTES
 

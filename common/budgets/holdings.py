@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from common.budgets.accounts import Lease, LeaseState, Period, lease_ref, period_ref
+from common.budgets.accounts import Period
 from common.budgets.budgets import Applicable
+from common.budgets.corrections import correct_own
 from common.budgets.leases import Hold, LeaseHead
 from common.budgets.renewal import Outcome, Round, renew, resolve
 from common.budgets.renewals import LEASE_FOR, RENEWED_AFTER, Wish
-from common.budgets.settlement import correct
 from common.core.errors import StoreUnavailable, VersionConflict
 from common.core.money import Nanos
-from common.core.ports import Clock, Documents, Put, Write
-from common.core.transactions import Read, transact
+from common.core.ports import Clock, Documents
 
 logger = logging.getLogger(__name__)
 
@@ -372,24 +371,14 @@ class Holdings:
     async def _correct(self) -> None:
         """Say what was spent of leases that others wrote off, once their calls are over."""
         for head in [each for each in self._retired if each.held == 0]:
-
-            async def say(read: Read, head: LeaseHead = head) -> tuple[Sequence[Write], None]:
-                [document] = await read([lease_ref(head.id)])
-                lease = Lease.from_document(document) if document is not None else None
-                if lease is None or lease.state is not LeaseState.WRITTEN_OFF:
-                    return (), None
-                found = await read([period_ref(name) for name in lease.periods])
-                periods = [Period.from_document(each) for each in found if each is not None]
-                lease, periods = correct(lease, periods, head.spent, self._fresh_id())
-                changed: list[Write] = [Put(lease_ref(lease.id), lease.to_data())]
-                return [*changed, *(Put(period_ref(p.id), p.to_data()) for p in periods)], None
-
             try:
-                await transact(self.documents, self.clock, say, entropy=self.entropy)
+                told = await correct_own(self.documents, self.clock, head, self.entropy)
             except (StoreUnavailable, VersionConflict):
                 logger.warning("budgets.uncorrected", extra={"lease": head.id})
                 return
-            logger.info("lease.corrected", extra={"lease": head.id, "spent_nanos": head.spent})
+            if told is not None:
+                spent = {"lease": head.id, "spent_nanos": head.spent}
+                logger.info("lease.corrected", extra=spent)
             self._retired.remove(head)
 
     def _fresh_id(self) -> str:

@@ -124,6 +124,9 @@ class LeaseHead:
 
     def disown(self, reported: Nanos) -> None:
         """Somebody else has closed the account; `reported` is what the store has of it."""
+        if self.flight is not None and reported != self.reported:
+            # The commit in flight has arrived before that, with all that it told.
+            self.unproven -= self.flight.unproven
         self.flight = None
         self.spent += self.reported - reported
         self.reported = reported

@@ -22,11 +22,15 @@ _WHY_NOT: dict[Reason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """The budget that has no room: its id, its period as it is stored, and the call's bound."""
+    """The budget that has no room: its id, its period as it is stored, and the call's bound.
+
+    `free` is the part of what the period has leased that no call holds.
+    """
 
     budget: str
     period: Period
     bound: Nanos
+    free: Nanos = 0
 
 
 def no_room_text(short: Short, found: NoFit | WouldFit, now: datetime) -> str:
@@ -38,12 +42,15 @@ def no_room_text(short: Short, found: NoFit | WouldFit, now: datetime) -> str:
         now: aware.
     """
     period = short.period
-    limit, room = period.limit_at(now), max(0, period.room(now))
+    free = min(short.free, period.leased)
+    limit, room = period.limit_at(now), max(0, period.room(now) + free)
     would = found if isinstance(found, WouldFit) else found.would_fit
+    held_by_others = period.leased - free
+    others = f" and {_usd(held_by_others)} held for other calls" if held_by_others else ""
     held = (
         f"Budget {short.budget} has no room for this call, which may cost {_usd(short.bound)}: of "
-        f"its limit of {_usd(limit)}, {_usd(period.settled)} is spent and {_usd(period.leased)} "
-        f"held for other calls, which leaves {_usd(room)}."
+        f"its limit of {_usd(limit)}, {_usd(period.settled)} is spent{others}, which leaves "
+        f"{_usd(room)}."
     )
     told = [held, _reset(period.ends_at), _advice(would)]
     why = _WHY_NOT.get(found.reason) if isinstance(found, NoFit) and found.reason else None
@@ -60,6 +67,11 @@ def _reset(ends_at: datetime) -> str:
 
 
 def _advice(would: WouldFit) -> str:
+    if would.less:
+        return (
+            "The gateway does not change it: ask for fewer or smaller pictures of a named size and "
+            "quality, a shorter text or recording, or a cheaper model."
+        )
     if would.nothing:
         return "No answer to this input would fit: send less input, or ask a cheaper model."
     parts = ['service_tier "default"'] if would.usual_tier else []

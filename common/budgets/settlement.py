@@ -15,6 +15,9 @@ from common.core.money import Nanos
 
 GRACE = timedelta(seconds=60)
 """Beyond a lease's end: clocks differ, and a commit may be on its way."""
+CORRECTED_AFTER = timedelta(hours=24)
+"""From the time a lease could be written off: no call of its owner runs so long, and the provider's
+bill can be known."""
 
 
 def is_overdue(lease: Lease, now: datetime) -> bool:
@@ -50,10 +53,22 @@ def write_off(lease: Lease, periods: Sequence[Period], commit: str) -> tuple[Lea
     ]
 
 
+def correctable_at(lease: Lease) -> datetime:
+    """When others than its owner may correct a lease that was written off."""
+    return lease.expires_at + GRACE + CORRECTED_AFTER
+
+
 def correct(
-    lease: Lease, periods: Sequence[Period], spent: Nanos, commit: str
+    lease: Lease, periods: Sequence[Period], spent: Nanos, commit: str, *, unproven: Nanos = 0
 ) -> tuple[Lease, list[Period]]:
     """Put what was really spent after the lease's last commit in place of its write-off, once.
+
+    Args:
+        lease: written off.
+        periods: those of its periods that are still there.
+        spent: after the last commit that is stored.
+        commit: the id of this commit.
+        unproven: the part of `spent` that nobody has proven.
 
     Raises:
         InvalidInput: the lease is not written off, or was corrected already.
@@ -70,7 +85,7 @@ def correct(
         replace(
             period,
             settled=period.settled - written_off + spent,
-            unproven=period.unproven - written_off,
+            unproven=period.unproven - written_off + unproven,
         )
         for period in periods
     ]

@@ -5,6 +5,7 @@ An event is a fact with an id, the time it happened and a version. Every consume
 No event carries a prompt, an answer, a header value or a key.
 """
 
+from datetime import date
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -41,7 +42,8 @@ Outcome: TypeAlias = Literal["ok", "upstream_error", "gateway_error", "client_er
 
 BoundKind: TypeAlias = Literal["bytes", "window", "tools", "declared"]
 """What bounded a call: its bytes, the model's window, that of each inference that tools cause, or
-what the budget's owner declares that tools may cost."""
+something declared: what tools may cost, by the budget's owner, how many seconds the bytes of a
+recording may hold, or how many tokens a picture handed in takes."""
 
 CostSource: TypeAlias = Literal["provider", "estimated", "free"]
 """provider: from the provider's final usage. estimated: the provider told less than all. free:
@@ -172,17 +174,21 @@ class BudgetChanged(Event):
 
 
 class LeaseCorrected(Event):
-    """What was written off of a lease is replaced by what was really spent, once."""
+    """What was counted as spent without proof is replaced by what was really spent, once.
+
+    That is all that was written off of a lease, or with `call_id` the unproven part of one call.
+    """
 
     topic: ClassVar[Topic] = "events"
     type: Literal["lease.corrected"] = "lease.corrected"
 
     lease_id: str
+    call_id: str | None = None
     periods: tuple[str, ...] = Field(description="the periods of budgets that are corrected")
     written_off_nanos: Nanos
     spent_nanos: Nanos = Field(description="of what was written off")
     reason: str
-    actor: str
+    actor: str = Field(description="an operator's email, or the part of the system that knew it")
 
 
 class UpstreamEvent(Event):
@@ -243,7 +249,7 @@ class ThresholdCrossed(Event):
 
     kind: Literal["llm"] = "llm"
     budget_id: str
-    period: str = Field(description="the beginning of the period, as its key")
+    period: str = Field(description="the period's key: its beginning and end")
     percent: int
     spent_nanos: Nanos
     limit_nanos: Nanos = Field(description="with the top-ups that count now")
@@ -260,11 +266,30 @@ class BudgetExhausted(Event):
 
     kind: Literal["llm"] = "llm"
     budget_id: str
-    period: str = Field(description="the beginning of the period, as its key")
+    period: str = Field(description="the period's key: its beginning and end")
     settled_nanos: Nanos
     leased_nanos: Nanos = Field(description="what calls that run may still spend")
     limit_nanos: Nanos = Field(description="with the top-ups that count now")
     resets_at: AwareDatetime | None = Field(description="null: never")
+
+
+class SpendReconciled(Event):
+    """What a provider's bill says of an account and a day, beside what the calls' events say.
+
+    A day is one of UTC, and a call belongs to the day on which it ended.
+    """
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["spend.reconciled"] = "spend.reconciled"
+
+    provider: str = Field(min_length=1, description="as calls name it: whose price list applies")
+    account: str = Field(min_length=1, description="at the provider, which sends it one bill")
+    day: date
+    ours_nanos: Nanos = Field(ge=0, description="the cost of the calls, without the unproven part")
+    theirs_nanos: Nanos = Field(ge=0, description="what the provider bills")
+    unproven_nanos: Nanos = Field(
+        ge=0, description="what budgets were charged beyond the cost of the calls"
+    )
 
 
 class SweepBudgets(Event):
@@ -286,6 +311,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "lease.written_off": LeaseWrittenOff,
     "budget.threshold_crossed": ThresholdCrossed,
     "budget.exhausted": BudgetExhausted,
+    "spend.reconciled": SpendReconciled,
     "budgets.sweep": SweepBudgets,
 }
 

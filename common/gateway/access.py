@@ -42,6 +42,12 @@ def check_access(
         )
     if not policy.models or not metered:
         return
+    if facts.unmetered is not None and facts.model is None:
+        raise Refusal(
+            "model_not_allowed",
+            f"The key {key.name} is bound to certain models, and this call does not tell which it "
+            f"is for. It may use: {', '.join(policy.models)}.",
+        )
     if not facts.readable or not is_unambiguous(body):
         raise Refusal(
             "unreadable_request",

@@ -16,10 +16,11 @@ from typing import Literal
 
 from common.budgets.accounts import LEASES, Lease, LeaseState, Period, TopUp, lease_ref, period_ref
 from common.budgets.budgets import BUDGETS, MOST_NANOS, Budget, budget_ref, check_budget
-from common.budgets.settlement import GRACE, correct
+from common.budgets.corrections import corrected_event
+from common.budgets.settlement import correct, correctable_at
 from common.budgets.standing import Standing
 from common.core.errors import AlreadyExists, InvalidInput, NotFound, VersionConflict
-from common.core.events import BudgetChanged, LeaseCorrected
+from common.core.events import BudgetChanged
 from common.core.ids import time_ordered_id
 from common.core.money import Nanos, usd_text
 from common.core.ports import Create, Document, Documents, Put, Ref, Write
@@ -29,8 +30,6 @@ from common.gateway.changes import Change, Moment, Plan
 from common.gateway.control import CONTROL, POLICY_EPOCH, control_with
 from common.gateway.names import check_slug
 
-CORRECTED_AFTER = timedelta(hours=24)
-"""From the time a lease could be written off: no call of its owner runs so long."""
 MAX_REASON_CHARS = 200
 MOST_TOP_UPS = 100
 SKEW = timedelta(seconds=60)
@@ -166,15 +165,8 @@ def correct_lease(id_: str, refund: Nanos, reason: str) -> Plan[Lease]:
         spent = lease.written_off - refund
         commit = time_ordered_id(moment.now, moment.entropy(10))
         corrected, periods = correct(lease, [Period.from_document(p) for p in kept], spent, commit)
-        told = LeaseCorrected(
-            id=time_ordered_id(moment.now, moment.entropy(10)),
-            event_time=moment.now,
-            lease_id=id_,
-            periods=tuple(period.id for period in periods),
-            written_off_nanos=lease.written_off,
-            spent_nanos=spent,
-            reason=reason,
-            actor=moment.actor.email,
+        told = corrected_event(
+            corrected, periods, spent, now=moment.now, reason=reason, actor=moment.actor.email
         )
         return Change(
             result=corrected,
@@ -237,24 +229,24 @@ def _period(
     begins = _begins(stored, budget)
     if old is None:
         return replace(fresh, settled=spent if begins else 0)
-    moved = stored is not None and _covered(stored) != _covered(budget)
+    # Its key is its time, so another calendar alone leaves the calls that it adds up the same.
+    moved = stored is not None and _callers(stored) != _callers(budget)
     settled = old.unproven if moved else old.settled
-    period = replace(
+    return replace(
         old,
         limit=fresh.limit,
-        starts_at=fresh.starts_at,
-        ends_at=fresh.ends_at,
         settled=max(settled, spent + old.unproven) if begins else settled,
     )
-    if old.ends_at != fresh.ends_at:
-        # A day and the month that begins with it have the same id.
-        period = replace(period, top_ups=(), exhausted_at=None)
-    return period
+
+
+def _callers(budget: Budget) -> tuple[object, ...]:
+    """What says whose calls a budget adds up."""
+    return budget.scope, budget.models
 
 
 def _covered(budget: Budget) -> tuple[object, ...]:
-    """What says which calls a period adds up."""
-    return budget.scope, budget.models, budget.calendar
+    """What says which calls a budget adds up, and into which periods."""
+    return *_callers(budget), budget.calendar
 
 
 def _begins(stored: Budget | None, budget: Budget) -> bool:
@@ -339,11 +331,6 @@ def _check_refund(lease: Lease, refund: Nanos, now: datetime) -> None:
             " provider's bill can be known",
             field="lease",
         )
-
-
-def correctable_at(lease: Lease) -> datetime:
-    """When an operator may correct a lease that was written off."""
-    return lease.expires_at + GRACE + CORRECTED_AFTER
 
 
 def _check_reason(reason: str) -> None:

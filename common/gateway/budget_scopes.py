@@ -85,8 +85,7 @@ async def check_meeting(
 ) -> None:
     """Refuse a hard budget that would be one too many for some call.
 
-    Budgets of different models count together, because a call may name no model. An agent that
-    moves to another team later may bring more together than this allows.
+    Budgets of different models count together, because a call may name no model.
 
     Args:
         documents: what is stored.
@@ -114,6 +113,56 @@ async def check_meeting(
             f"at most {MOST_HARD} hard budgets may apply to one call, and {', '.join(met)} apply"
             f" to calls of {budget.scope} already: pause one, or make this one soft",
             field="enforcement",
+        )
+
+
+async def check_moved_agent(documents: Documents, agent: Agent, now: datetime) -> None:
+    """Refuse an agent's new team if with it more hard budgets meet in a call than may.
+
+    Args:
+        documents: what is stored; whether the agent is in its new team there does not matter.
+        agent: as it is to be stored.
+        now: aware.
+
+    Raises:
+        InvalidInput: names the budgets that would meet.
+        StoreUnavailable: no answer in time.
+    """
+    budgets = await hard_budgets(documents, agent.org)
+    if len(budgets) <= MOST_HARD:
+        return
+    project = _busiest_project(Counter(budget.scope for budget in budgets))
+    callers = [Spender(agent.org, agent.team, agent.id, project, "")]
+    async for document in _all(documents, KEYS, {"org": agent.org, "agent": agent.id}):
+        key = Key.from_document(document)
+        if refusal(key, now) is None:
+            callers.append(Spender(agent.org, agent.team, agent.id, key.project, key.line))
+    _require_few(budgets, callers, f"agent {agent.id} in team {agent.team}", "team")
+
+
+async def check_moved_key(documents: Documents, key: Key) -> None:
+    """Refuse a key's new project if with it more hard budgets meet in a call than may.
+
+    Raises:
+        InvalidInput: names the budgets that would meet.
+        StoreUnavailable: no answer in time.
+    """
+    budgets = await hard_budgets(documents, key.org)
+    _require_few(budgets, callers_with(key), f"key {key.name}", "project")
+
+
+def _require_few(
+    budgets: Sequence[Budget], callers: Iterable[Spender], who: str, field: str
+) -> None:
+    met = max(
+        (sorted(each.id for each in budgets if each.scope in caller.scopes) for caller in callers),
+        key=len,
+    )
+    if len(met) > MOST_HARD:
+        raise InvalidInput(
+            f"at most {MOST_HARD} hard budgets may apply to one call, and {', '.join(met)} would"
+            f" apply to calls of {who}: pause one, or make it soft",
+            field=field,
         )
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from common.core.audit import audit_entry
 from common.core.errors import PublishFailed
 from common.core.events import Event
-from common.core.ids import time_ordered_id
-from common.core.ports import Bus, Clock, Create, Documents, Ref, Value, Write
+from common.core.ports import Bus, Clock, Create, Documents, Value, Write
 from common.core.transactions import Entropy, Read, transact
 
 logger = logging.getLogger(__name__)
@@ -106,17 +106,15 @@ def _entry(
     before: Mapping[str, Value] | None,
     after: Mapping[str, Value] | None,
 ) -> Create:
-    return Create(
-        Ref("audit", time_ordered_id(moment.now, moment.entropy(10))),
-        {
-            "who": moment.actor.email,
-            "what": what,
-            "target": target,
-            "before": before,
-            "after": after,
-            "from": moment.actor.origin,
-            "time": moment.now,
-        },
+    return audit_entry(
+        moment.now,
+        moment.entropy,
+        who=moment.actor.email,
+        what=what,
+        target=target,
+        before=before,
+        after=after,
+        origin=moment.actor.origin,
     )
 
 

@@ -21,6 +21,15 @@ _NATIVE_PATHS = {
     "gemini": "/gemini/v1beta/models/{model}:generateContent",
 }
 
+_NATIVE_ROOTS = {
+    "anthropic": "/anthropic/v1/",
+    "gemini": "/gemini/v1beta/",
+    "vertex": "/vertex/v1/",
+}
+_LISTING = (
+    ", or, for keys without a hard budget, have the gateway's operator list it in UNMETERED_PATHS"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -49,14 +58,26 @@ def forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
         allowed = ", ".join(endpoint.allowed_methods)
         raise Refusal(
             "method_not_allowed",
-            f"{endpoint.path} takes {allowed} only.",
+            f"{endpoint.path} takes {allowed} only. {_native_text(endpoint)}".strip(),
             allow=endpoint.allowed_methods,
         )
     raise Refusal(
         "endpoint_not_supported",
         f"The gateway does not forward {endpoint.protocol}{endpoint.path[:200]}, because it could "
-        f"not account for it. It forwards {', '.join(forwarded_by(endpoint.protocol))}; for "
-        "anything else call the provider directly.",
+        f"not account for it. {_native_text(endpoint)}It forwards "
+        f"{', '.join(forwarded_by(endpoint.protocol))}; for anything else call the provider "
+        f"directly{_LISTING if endpoint.listable else ''}.",
+    )
+
+
+def _native_text(endpoint: NotForwarded) -> str:
+    """Where the vendor's own API is, for a path that asks for it in OpenAI's format."""
+    root = _NATIVE_ROOTS.get(endpoint.upstream)
+    if root is None or endpoint.protocol != "openai":
+        return ""
+    return (
+        f"Under this address {endpoint.upstream} speaks OpenAI's format; its own paths begin with "
+        f"{root}. "
     )
 
 

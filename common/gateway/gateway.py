@@ -39,7 +39,8 @@ from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
 from common.llm.paths import Endpoint, NotForwarded, resolve
 from common.llm.price_book import PriceBook
-from common.llm.protocol import PROTOCOLS, ErrorText
+from common.llm.protocol import PROTOCOLS, ErrorText, protocol_of
+from common.llm.unmetered import NONE, UnmeteredPaths
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +91,11 @@ class Gateway:
     hash_key: bytes
     version: str
     limits: Limits = field(default_factory=Limits)
+    unmetered: UnmeteredPaths = NONE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = Incoming.of(scope, receive)
-        endpoint = resolve(incoming.method, incoming.path, incoming.headers)
+        endpoint = resolve(incoming.method, incoming.path, incoming.headers, self.unmetered)
         if endpoint is None:
             if not await self._own_answers().answered(incoming, Answer(send)):
                 await self._elsewhere(incoming.path, Answer(send))
@@ -102,7 +104,7 @@ class Gateway:
             id=time_ordered_id(self.clock.now(), self.entropy(10)),
             started_at=self.clock.now(),
             arrived_s=self.clock.monotonic(),
-            protocol=PROTOCOLS[endpoint.protocol],
+            protocol=protocol_of(endpoint),
             endpoint=endpoint,
             book=self.book,
         )
@@ -228,6 +230,8 @@ class Gateway:
             call.facts = call.form.read_facts(body)
         if endpoint.model is not None:
             call.facts = replace(call.facts, model=endpoint.model)
+        if endpoint.unmetered is not None:
+            call.facts = replace(call.facts, unmetered=endpoint.unmetered)
         destinations = await self.directory.current()
         target = choose_target(endpoint, call.facts, body, destinations, key.policy)
         call.destination, call.facts, call.model_asked = (
@@ -262,6 +266,7 @@ class Gateway:
             book=self.book,
             body_bytes=self.limits.body_bytes,
             body_s=self.limits.body_s,
+            unmetered=self.unmetered,
         )
 
     async def _list_models(
@@ -328,17 +333,19 @@ class Gateway:
                 )
 
     async def _elsewhere(self, path: str, answer: Answer) -> None:
+        headers = [header("content-type", "application/json")]
         if path == HEALTH_PATH:
             status = 200
             told = {"status": "ok", "version": self.version, "book": self.book.digest}
             body = json.dumps(told).encode()
         else:
             status = 404
+            headers.append(header("x-gateway-error", "not_found"))
             message = f"There is nothing at {path[:200]}. Use {' or '.join(ADDRESSES)}."
             # In the form most clients read; who else comes here is no client of a provider.
             body = PROTOCOLS["openai"].error_body(ErrorText(404, "not_found", message), "")
-        content_type = header("content-type", "application/json")
-        await answer.start(status, [content_type, header("content-length", str(len(body)))])
+        headers.append(header("content-length", str(len(body))))
+        await answer.start(status, headers)
         await answer.body(body)
         await answer.end()
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from common.core.errors import InvalidInput, VersionConflict
 from common.core.ports import Document, Documents, Put, Query, Write
 from common.core.transactions import Read
+from common.gateway.budget_scopes import check_moved_key
 from common.gateway.changes import Change, Moment, Plan
 from common.gateway.control import CONTROL
 from common.gateway.identity import Agent, agent_ref, from_document, project_ref
@@ -48,7 +49,8 @@ async def put_key(
 
     A key that is revoked or has expired stays so: its name is not used again.
 
-    The plan raises InvalidInput and, if the key was rotated meanwhile, VersionConflict.
+    The plan raises InvalidInput (a wrong value, a project whose hard budgets are too many with
+    those of the key) and, if the key was rotated meanwhile, VersionConflict.
     """
     check_request(request)
     make = create_key(request, wanted)
@@ -62,12 +64,17 @@ async def put_key(
             return _with_result(made, made.result)
         refs = [key_ref(digest) for digest in digests]
         found = [each for each in (await read(refs) if refs else []) if each is not None]
-        return await _changed(read, moment, request, str(name.data["key_id"]), found)
+        # First, so that a budget made while this one asks of budgets conflicts with its commit.
+        await read([CONTROL])
+        change = await _changed(read, moment, request, str(name.data["key_id"]), found)
+        if change.before is not None and change.before["project"] != change.result.project:
+            await check_moved_key(documents, change.result)
+        return _with_result(change, change.result)
 
     return plan
 
 
-def _with_result(made: Change[NewKey], result: NewKey | Key) -> Change[NewKey | Key]:
+def _with_result(made: Change[NewKey] | Change[Key], result: NewKey | Key) -> Change[NewKey | Key]:
     return Change(
         result=result,
         action=made.action,
@@ -81,7 +88,7 @@ def _with_result(made: Change[NewKey], result: NewKey | Key) -> Change[NewKey | 
 
 async def _changed(
     read: Read, moment: Moment, request: KeyRequest, newest_id: str, found: Sequence[Document]
-) -> Change[NewKey | Key]:
+) -> Change[Key]:
     known = {key.key_id: key for key in map(Key.from_document, found)}
     if newest_id not in known:
         raise VersionConflict(f"key {request.name} was made or replaced meanwhile")

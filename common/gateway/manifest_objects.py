@@ -29,11 +29,11 @@ from common.gateway.identity import (
     Team,
     agent_ref,
     create_member,
-    update_member,
 )
 from common.gateway.key_budget import KeyBudget
 from common.gateway.key_changes import KeyRequest, revoke_key
 from common.gateway.key_updates import keys_of_line, line_of, put_key
+from common.gateway.member_moves import replace_member
 from common.gateway.upstream_changes import put_upstream, remove_upstream
 from common.gateway.upstream_records import UpstreamRecord, upstream_ref
 
@@ -89,7 +89,7 @@ class Step:
 def member_step(member: Member, path: str) -> Step:
     async def make(ground: Ground) -> Plan[Member]:
         created = create_member(member)
-        updated = update_member(member, lambda _: True)
+        updated = replace_member(member, lambda _: True, ground.documents)
 
         async def plan(read: Read, moment: Moment) -> Change[Member]:
             [found] = await read([member.ref])

@@ -37,6 +37,7 @@ from common.llm.json_spans import member_spans
 from common.llm.paths import Endpoint, resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS
+from common.llm.unmetered import UnmeteredPaths
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class OwnAnswers:
     book: PriceBook
     body_bytes: int
     body_s: float
+    unmetered: UnmeteredPaths
 
     async def answered(self, incoming: Incoming, answer: Answer) -> bool:
         """Answer a request for one of the two paths; False for any other."""
@@ -152,7 +154,7 @@ class OwnAnswers:
         most_bytes = min(self.body_bytes, EDIT_LIMIT_BYTES)
         sent = await incoming.body(deadlines, most_bytes, self.body_s)
         path, body = _described(sent)
-        found = resolve("POST", path, incoming.headers)
+        found = resolve("POST", path, incoming.headers, self.unmetered)
         if found is None:
             raise Refusal("endpoint_not_supported", f"{path[:200]!r} is no path of a call. {_FORM}")
         asked = forwardable(found)
@@ -178,7 +180,7 @@ class OwnAnswers:
         if not endpoint.metered:
             free = _bound_told(Bound(0, "bytes", 0, 0), None) | {"bound_kind": None}
             return {**told, **free, "budgets": [], "fits": True}
-        to = await self.spending.applicable(call, key, model)
+        to = await self.spending.applicable_to(call, key, endpoint, target)
         bound = self.spending.bound_of(call, target, to)
         card = self.book.card(provider or "", model or "")
         nanos = None if isinstance(bound, Unbounded) else bound.nanos

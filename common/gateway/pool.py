@@ -27,7 +27,20 @@ _REFUSED = frozenset({401, 402, 403})
 _RATE_LIMITED = 429
 _BAD_REQUEST = 400
 _NO_MONEY = (b"insufficient_quota", b"billing_error", b"credit balance is too low")
-_OBJECT_ENDPOINTS = ("responses", "files", "batches")
+_OBJECT_ENDPOINTS = (
+    *("responses", "interactions", "files", "batches"),
+    *("cached_contents", "unmetered"),
+)
+_CACHE_MEMBERS = (b'"cachedContent"', b'"cached_content"')
+_STATES = {
+    "responses": ("previous_response_id", "conversation"),
+    "interactions": (
+        *("previous_interaction_id", "continuation_token", "cached_content"),
+        *("agent", "environment"),
+    ),
+}
+"""What is kept unless its request says otherwise, and members that name what was kept earlier."""
+
 _PREFIX_MEMBERS = ("system", "systemInstruction", "system_instruction", "instructions", "tools")
 
 
@@ -94,12 +107,12 @@ def failure_of(reply: UpstreamReply, beginning: bytes, clock: Clock) -> Failure 
 
 def names_objects(endpoint: Endpoint, body: bytes) -> bool:
     """Whether a call makes or names something that only one account can see."""
-    if endpoint.name == "responses":
+    if endpoint.name in _STATES:
         asked = parse_object(body) or {}
         kept = asked.get("store") is not False
-        return kept or any(asked.get(name) for name in ("previous_response_id", "conversation"))
+        return kept or any(asked.get(name) for name in _STATES[endpoint.name])
     return endpoint.name.startswith(_OBJECT_ENDPOINTS) or (
-        endpoint.protocol == "gemini" and b'"cachedContent"' in body
+        endpoint.protocol == "gemini" and any(name in body for name in _CACHE_MEMBERS)
     )
 
 

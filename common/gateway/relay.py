@@ -1,9 +1,9 @@
 """A provider's reply on its way to the client.
 
 Streams pass chunk by chunk, each in the turn it came in. A JSON reply up to 1 MiB is held until it
-is whole, so that its cost can stand in a header; a longer one, sound, and any that is free, passes
-as it comes. None is changed, but for a usage chunk that only the gateway asked for, a comment with
-the cost where the client asks for it, and the installation's own key in an error.
+is whole, so that its cost can stand in a header; a longer one, sound, and any that is free or tells
+no cost, passes as it comes. None is changed, but for a usage chunk that only the gateway asked for,
+a comment with the cost where the client asks for it, and the installation's own key in an error.
 """
 
 from collections.abc import AsyncIterator
@@ -48,7 +48,10 @@ async def relay(
     """
     chunks = _timed(call, reply, deadlines, idle_s, clock)
     call.status = reply.status
-    if call.form is not None and reply.status < _ERROR and _is_event_stream(reply):
+    unread = call.form is None or call.facts.unmetered is not None
+    if unread and not (reply.status >= _ERROR and masked is not None):
+        await _relay_unread(call, reply, answer, chunks, deadlines)
+    elif call.form is not None and reply.status < _ERROR and _is_event_stream(reply):
         tap = call.form.stream_tap(strip)
         answer.event_stream = True
         await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
@@ -58,8 +61,6 @@ async def relay(
     elif call.form is not None and call.form.byte_tap is not None and _is_sound_or_text(reply):
         tap = call.form.byte_tap()
         await _relay_stream(call, reply, answer, chunks, deadlines, tap=tap)
-    elif call.form is None and not (reply.status >= _ERROR and masked is not None):
-        await _relay_free(call, reply, answer, chunks, deadlines)
     else:
         await _relay_whole(call, reply, answer, chunks, deadlines, masked=masked)
 
@@ -109,14 +110,14 @@ async def _relay_stream(
         await answer.body(_cost_comment(call))
 
 
-async def _relay_free(
+async def _relay_unread(
     call: Call,
     reply: UpstreamReply,
     answer: Answer,
     chunks: AsyncIterator[bytes],
     deadlines: Deadlines,
 ) -> None:
-    """Pass what costs nothing, a file perhaps, without keeping any of it."""
+    """Pass what tells no cost, a file perhaps, without keeping any of it."""
     headers = answered_headers(reply.headers, edited=False)
     headers += _gateway_headers(call) + _cost_headers(call)
     async for chunk in chunks:

@@ -95,8 +95,9 @@ class Order:
 
     @property
     def tries(self) -> int:
-        """How often it may be sent. What is free may be an upload, which is not done twice."""
-        own = self.endpoint.metered and not self.target.facts.asynchronous
+        """How often it may be sent. What is free or unmetered may make something, but once."""
+        facts = self.target.facts
+        own = self.endpoint.metered and not facts.asynchronous and facts.unmetered is None
         return MOST_TRIES if own and not self.call.client_retry else 1
 
 

@@ -25,6 +25,7 @@ from common.gateway.choice import Target
 from common.gateway.keys import Key
 from common.gateway.refusals import Code, Refusal
 from common.gateway.spend import Spend
+from common.gateway.unbounded_media import why_unbounded
 from common.gateway.upstream import AMBIGUOUS_STATUSES
 from common.llm.bounds import Bound, Unbounded, bound
 from common.llm.capabilities import ModelCaps
@@ -40,6 +41,12 @@ _CODES: dict[str, Code] = {
     "unpriced_model": "unpriced_model",
     "async_not_bounded": "async_not_bounded",
     "unreadable_request": "unreadable_request",
+}
+
+_UNMETERED_TEXTS = {
+    "storage": "A cached content is billed by the hour until it is deleted or its ttl ends, which "
+    "can be put off: what it will have cost has no bound.",
+    "unread": "The gateway lets this path through but does not read what it costs.",
 }
 
 
@@ -67,7 +74,7 @@ class Spending:
             Refusal: budget_exceeded, budget_unavailable, unpriced_model, unbounded_request,
                 async_not_bounded, unreadable_request.
         """
-        to = await self.applicable(call, key, target.facts.model)
+        to = await self.applicable_to(call, key, endpoint, target)
         if not to.budgets:
             return target
         asked = self._bounded(call, endpoint, target, to)
@@ -94,6 +101,24 @@ class Spending:
                     call.fit = smaller.text
                 return replace(target, body=smaller.body, facts=smaller.facts)
         raise _unavailable()
+
+    async def applicable_to(
+        self, call: Call, key: Key, endpoint: Endpoint, target: Target
+    ) -> Applicable:
+        """The hard budgets that apply to a call as it is to be sent.
+
+        Where a member stands twice the provider may read another model than is read here: then
+        budgets apply whichever model they are for.
+
+        Raises:
+            Refusal: budget_unavailable.
+        """
+        to = await self.applicable(call, key, target.facts.model)
+        if not to.budgets and endpoint.model is None:
+            of_any = await self.applicable(call, key, None)
+            if of_any.budgets and not is_unambiguous(target.body):
+                return of_any
+        return to
 
     async def applicable(self, call: Call, key: Key, model: str | None) -> Applicable:
         """The hard budgets that apply to a call of this key now; without a model all of its scopes.
@@ -137,7 +162,7 @@ class Spending:
 
     def bound_of(self, call: Call, target: Target, to: Applicable) -> Bound | Unbounded:
         """What the call would hold, as it is; nothing is held."""
-        if not is_unambiguous(target.body):
+        if target.facts.unmetered is None and not is_unambiguous(target.body):
             return Unbounded("unreadable_request")
         return self._bounds(call, target, to)(target.facts)
 
@@ -184,7 +209,8 @@ class Spending:
         await self._holdings.leave()
 
     def _bounded(self, call: Call, endpoint: Endpoint, target: Target, to: Applicable) -> Asked:
-        if not target.facts.readable or not is_unambiguous(target.body):
+        readable = target.facts.readable and is_unambiguous(target.body)
+        if not readable and target.facts.unmetered is None:
             raise Refusal(
                 "unreadable_request",
                 "The body is not one JSON object with each member once, nor a plain form, and a "
@@ -254,7 +280,7 @@ def _no_room(asked: Asked, short: NoRoom, found: NoFit | WouldFit, now: datetime
     period = short.period
     return Refusal(
         "budget_exceeded",
-        no_room_text(Short(period.budget, period, asked.bound.nanos), found, now),
+        no_room_text(Short(period.budget, period, asked.bound.nanos, short.fits), found, now),
         budget=period.budget,
         resets_in_s=_resets_in_s(period, now),
     )
@@ -284,11 +310,30 @@ def _unbounded(reason: str, facts: CallFacts) -> Refusal:
         "told. Use a model that GET /openai/v1/models lists, or have a price set for it.",
         "async_not_bounded": "Its cost arrives after the call, perhaps never through the gateway.",
         "unreadable_request": "The body cannot be read. Mend it.",
+        "unmetered_endpoint": _UNMETERED_TEXTS.get(part, "") + " Send it with a key to which none "
+        "applies, or have the budget made soft.",
+        "unknown_tier": f"The price list has no rates of service tier {part!r} for {model!r}. Ask "
+        "for another tier.",
+        "unknown_limit": f"The longest answer of {model!r} is not known. Set an output cap."
+        if part == "max_output"
+        else f"The context window of {model!r} is not known, and the request refers to more than "
+        "it holds. Put all of it into the request, or use another model.",
     }
-    text = texts.get(code) or (
-        f"What {part or 'this request'} may cost has no bound. Leave it out, set a limit to it "
-        "(max_uses, max_tool_calls, an output cap), or have the budget declare a tool allowance."
-    )
+    of_media = why_unbounded(code, part, facts)
+    if of_media is not None:
+        text = of_media
+    elif code in texts:
+        text = texts[code]
+    elif not part:
+        text = (
+            "Nothing in a request of this kind bounds what it may cost. Send it with a key to "
+            "which none applies, or have the budget made soft, or for other models only."
+        )
+    else:
+        text = (
+            f"What {part} may cost has no bound. Leave it out, set a limit to it (max_uses, "
+            "max_tool_calls, an output cap), or have the budget declare a tool allowance."
+        )
     return Refusal(
         _CODES.get(code, "unbounded_request"), f"A hard budget applies to this call. {text}"
     )

@@ -2,7 +2,8 @@
 
 Sources: OpenAI API reference, "Chat" and "Responses"; guide "Reasoning" (reasoning counts into the
 cap); Anthropic documentation, "Extended thinking", "Structured outputs", "Tool use"; Gemini API
-reference, "Generating content"; guide "Gemini thinking" (thoughts count into the cap).
+reference, "Generating content" and "Interactions"; guide "Gemini thinking" (thoughts count into the
+cap).
 
 - JSON that is cut cannot be read, and neither can a call of a tool that the model must make.
 - Thoughts count into the cap: one that they use up leaves an empty answer, billed all the same. A
@@ -44,6 +45,8 @@ _FORMED_BY = (
 """Members of compatible servers that give the answer a form."""
 
 _PLAIN_FORMATS = (None, "text")
+_PLAIN_MIME_TYPES = (None, "", "text/plain")
+_MEDIA = ("audio", "image", "video")
 _FREE_CHOICES = (None, "auto", "none")
 _FREE_MODES = frozenset({"", "AUTO", "NONE", "VALIDATED", "MODE_UNSPECIFIED"})
 
@@ -67,6 +70,8 @@ def hazard_in(
         return _first(structured=not plain, forced=not _is_free(parsed.get("tool_choice")))
     if form == "anthropic_messages":
         return _in_message(parsed)
+    if form == "gemini_interactions":
+        return _in_interaction(parsed, config, model)
     return _in_content(parsed, config, model) if form.startswith("gemini") else None
 
 
@@ -135,12 +140,40 @@ def _in_content(parsed: Mapping[str, Any], config: Mapping[str, Any], model: str
         ("responseJsonSchema", "response_json_schema"),
         ("responseFormat", "response_format"),
     )
-    structured = kind not in (None, "", "text/plain") or any(
+    structured = kind not in _PLAIN_MIME_TYPES or any(
         _either(config, *names) is not None for names in schemas
     )
     modalities = _either(config, "responseModalities", "response_modalities")
     media = modalities not in (None, [], ["TEXT"], ["text"]) or _makes_media(model)
     return _first(structured=structured, forced=_calls_functions(parsed), media=media)
+
+
+def _in_interaction(
+    parsed: Mapping[str, Any], config: Mapping[str, Any], model: str
+) -> Reason | None:
+    formats = parsed.get("response_format")
+    listed = formats if isinstance(formats, list) else [formats]
+    media = any(isinstance(each, dict) and each.get("type") in _MEDIA for each in listed)
+    structured = parsed.get("response_mime_type") not in _PLAIN_MIME_TYPES or not all(
+        each is None or _is_plain_text(each) for each in listed
+    )
+    modalities = parsed.get("response_modalities") not in (None, [], ["text"])
+    choice = config.get("tool_choice")
+    allowed = choice.get("allowed_tools") if isinstance(choice, dict) else None
+    mode = allowed.get("mode") if isinstance(allowed, dict) else choice
+    forced = mode is not None and (not isinstance(mode, str) or mode.upper() not in _FREE_MODES)
+    return _first(
+        structured=structured and not media,
+        forced=forced,
+        media=media or modalities or _makes_media(model),
+    )
+
+
+def _is_plain_text(asked: object) -> bool:
+    """Whether the format that an interaction is to have leaves it plain text."""
+    if not isinstance(asked, dict) or asked.get("type") != "text":
+        return False
+    return asked.keys() <= {"type", "mime_type"} and asked.get("mime_type") in _PLAIN_MIME_TYPES
 
 
 def _calls_functions(parsed: Mapping[str, Any]) -> bool:

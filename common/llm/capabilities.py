@@ -10,18 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.llm.picture_tokens import PictureTokens, read_picture_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCaps:
     """Limits in tokens, None where no table has one.
 
     `context_window` is the most that one inference reads. `runs_tools` names what the model does
-    on its own, unasked and without a limit, such as searching.
+    on its own, unasked and without a limit, such as searching. `pictures` is what those it makes
+    take.
     """
 
     context_window: int | None = None
     max_output: int | None = None
     runs_tools: str | None = None
+    pictures: PictureTokens | None = None
 
     @property
     def longest_output(self) -> int | None:
@@ -35,4 +39,5 @@ def read_caps(raw: Mapping[str, Any]) -> ModelCaps:
         context_window=raw.get("context_window"),
         max_output=raw.get("max_output"),
         runs_tools=raw.get("runs_tools"),
+        pictures=read_picture_tokens(raw.get("pictures")),
     )

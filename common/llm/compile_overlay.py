@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from genai_prices import types
 from genai_prices.units import UnitRegistry
 from genai_prices.validation import validate_ancestor_coverage, validate_join_coverage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from common.core.errors import InvalidInput
 from common.llm.compile_rates import all_attos, exact_attos
@@ -64,11 +64,30 @@ class _Rates(_Entry):
     """By unit, for as many of it as the list sells it by: tokens by the million."""
 
 
+class _Pictures(BaseModel):
+    """What pictures of a model take, as `picture_tokens` reads it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sizes: dict[str, dict[str, int]] = {}
+    grids: dict[str, int] = {}
+    most_pixels: int = Field(default=0, ge=0)
+    partial: int = Field(ge=0)
+    shown: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if bool(self.sizes) == bool(self.grids) or bool(self.grids) != bool(self.most_pixels):
+            raise ValueError("pictures need sizes, or grids and most_pixels")
+        return self
+
+
 class _Limit(_Entry):
     models: list[str] = Field(min_length=1)
     context_window: int | None = Field(default=None, gt=0)
     max_output: int | None = Field(default=None, gt=0)
     runs_tools: str | None = None
+    pictures: _Pictures | None = None
 
 
 class Overlay(BaseModel):
@@ -223,6 +242,8 @@ class _Layer:
                     model[name] = max(found, known or 0)
             if limit.runs_tools is not None:
                 model["runs_tools"] = limit.runs_tools
+            if limit.pictures is not None:
+                model["pictures"] = limit.pictures.model_dump(exclude_defaults=True)
 
     def _found(self, provider: str, name: str) -> types.ModelInfo | None:
         everyone = list(self._providers.values())

@@ -56,10 +56,9 @@ def cost_of(
         provider: whose list applies.
         at: when the call was received; selects dated prices.
     """
-    if (facts.asynchronous or metered.pending) and not metered.final:
-        return Cost(None, "asynchronous", 0, None, {})
-    if metered.untold:
-        return Cost(None, "usage_missing", 0, None, {})
+    nothing = _nothing_told(metered, facts)
+    if nothing is not None:
+        return Cost(None, nothing, 0, None, {})
     model = metered.model or facts.model
     card = book.card(provider, model) if model else None
     if not facts.bounded and not metered.final:
@@ -88,6 +87,15 @@ def cost_of(
         units=units,
         card=card.key if card is not None else None,
     )
+
+
+def _nothing_told(metered: Metered, facts: CallFacts) -> str | None:
+    """Why a reply has nothing that a cost could rest on; None where it has."""
+    if facts.unmetered is not None:
+        return "unmetered_endpoint"
+    if (facts.asynchronous or metered.pending) and not metered.final:
+        return "asynchronous"
+    return "usage_missing" if metered.untold else None
 
 
 def _unbounded(

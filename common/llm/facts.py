@@ -23,6 +23,26 @@ LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
+class PicturesAsked:
+    """The pictures that a request asks for.
+
+    Attributes:
+        count: how many, at most.
+        size, quality: as the request spells them; None: the model chooses.
+        partials: unfinished pictures shown before each, at most.
+        shown: pictures that the request hands in.
+        text_bytes: the part of the request that is not such pictures.
+    """
+
+    count: int
+    size: str | None
+    quality: str | None
+    partials: int
+    shown: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoundFacts:
     """What a request says about how much it may use.
 
@@ -44,6 +64,10 @@ class BoundFacts:
         service_tier: the tier asked for; None: the provider chooses among all.
         contexts: by name of what else moves prices, the values a reply may name.
         text_output: the reply cannot hold audio or images.
+        sound_output: the reply is sound, which a window of text does not end.
+        sold_by: units that some models sell this by, beside tokens or in place of them, at most.
+        parts: a member that makes the model read its input in more parts than one.
+        pictures: the pictures asked for, where the reply is pictures.
     """
 
     unbounded: str | None = None
@@ -60,6 +84,10 @@ class BoundFacts:
     service_tier: str | None = None
     contexts: tuple[tuple[str, frozenset[str]], ...] = ()
     text_output: bool = False
+    sound_output: bool = False
+    sold_by: tuple[tuple[str, int], ...] = ()
+    parts: str | None = None
+    pictures: PicturesAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +99,8 @@ class CallFacts:
     means that the provider works on after its reply, which tells no usage then. `bounded` False
     means that the bytes of request and reply bound no tokens: pictures and sounds are worth more
     or far less. `characters` counts a text that some models are billed by. `bound` None means that
-    it is not known how much calls of this form may use.
+    it is not known how much calls of this form may use. `unmetered` says in a word why no reply to
+    a call like this tells what it costs.
     """
 
     readable: bool
@@ -85,6 +114,7 @@ class CallFacts:
     bounded: bool = True
     characters: int | None = None
     bound: BoundFacts | None = None
+    unmetered: str | None = None
 
 
 def parse_request(body: bytes) -> Mapping[str, Any] | None:

@@ -15,6 +15,8 @@ from common.llm.paths import FormName
 from common.llm.protocols import (
     anthropic,
     gemini,
+    gemini_caches,
+    gemini_interactions,
     openai_audio,
     openai_batches,
     openai_chat,
@@ -60,6 +62,10 @@ def _as_it_came(body: bytes, _facts: CallFacts) -> tuple[bytes, bool]:
 
 def _untapped(_strip: bool) -> UsageTap:
     return Unread()
+
+
+def _untold(_body: bytes) -> Metered:
+    return Metered(untold=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,11 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
             stream_tap=lambda _strip: gemini.StreamTap(events=True),
             array_tap=lambda: gemini.StreamTap(events=False),
         ),
+        "gemini_interactions": MeteredForm(
+            read_facts=gemini_interactions.read_facts,
+            read_reply=gemini_interactions.read_reply,
+            stream_tap=lambda _strip: gemini_interactions.StreamTap(),
+        ),
         "gemini_embeddings": MeteredForm(
             read_facts=gemini.read_embedding_facts,
             read_reply=gemini.read_embeddings,
@@ -135,7 +146,7 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
             read_end=openai_embeddings.read_end,
         ),
         "openai_images": MeteredForm(
-            read_facts=openai_media.read_facts,
+            read_facts=openai_media.read_picture_facts,
             read_reply=openai_images.read_reply,
             stream_tap=lambda _strip: openai_images.stream_tap(),
             read_end=openai_images.read_ends,
@@ -147,7 +158,7 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
             byte_tap=openai_media.ByteTap,
         ),
         "openai_transcripts": MeteredForm(
-            read_facts=openai_media.read_facts,
+            read_facts=openai_audio.read_transcript_facts,
             read_reply=openai_audio.read_transcript,
             stream_tap=lambda _strip: openai_audio.transcript_tap(),
             byte_tap=openai_media.ByteTap,
@@ -156,5 +167,10 @@ FORMS: Mapping[FormName, MeteredForm] = MappingProxyType(
         # Read like OpenAI's: what a batch costs is not in the reply that accepts it. A key that is
         # bound to models carries neither, although this one names its models.
         "anthropic_batches": _BATCHES,
+        "gemini_caches": MeteredForm(read_facts=gemini_caches.read_facts, read_reply=_untold),
+        "unread": MeteredForm(
+            read_facts=lambda body: CallFacts(readable=True, size_bytes=len(body)),
+            read_reply=_untold,
+        ),
     }
 )

@@ -45,26 +45,8 @@ def is_announced(body: bytes, content_type: str) -> bool:
     return [quoted or bare for quoted, bare in found] == [opening[1].decode()]
 
 
-def form_fields(body: bytes, wanted: Collection[str]) -> Mapping[str, str] | None:
-    """The wanted text fields that the form has, or None where it cannot be read for sure."""
-    fields: dict[str, str] = {}
-    try:
-        for part in _parts(body):
-            if part.name in wanted:
-                if part.name in fields:
-                    return None
-                fields[part.name] = _text(body, part)
-    except _Unsure:
-        return None
-    return fields
-
-
-class _Unsure(Exception):
-    """Another reader could read this form otherwise."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """Where a part's content stands in the body."""
 
     name: str
@@ -73,7 +55,32 @@ class _Part:
     end: int
 
 
-def _parts(body: bytes) -> Iterator[_Part]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parts of a form, and its wanted text fields; None is one that cannot be read for sure."""
+
+    fields: Mapping[str, str | None]
+    parts: tuple[Part, ...]
+
+
+def read_form(body: bytes, wanted: Collection[str]) -> Form | None:
+    """The form, or None where another reader could see other parts."""
+    try:
+        parts = tuple(_parts(body))
+    except _Unsure:
+        return None
+    fields: dict[str, str | None] = {}
+    for part in parts:
+        if part.name in wanted:
+            fields[part.name] = None if part.name in fields else _text(body, part)
+    return Form(fields, parts)
+
+
+class _Unsure(Exception):
+    """Another reader could read this form otherwise."""
+
+
+def _parts(body: bytes) -> Iterator[Part]:
     opening = _OPENING.match(body)
     if opening is None:
         raise _Unsure
@@ -84,7 +91,7 @@ def _parts(body: bytes) -> Iterator[_Part]:
         end = body.find(delimiter, at + size)
         if end < 0:
             raise _Unsure
-        yield _Part(name, is_file, at + size, end)
+        yield Part(name, is_file, at + size, end)
         at = end + len(delimiter) + 2
         follows = body[at - 2 : at]
         if follows == b"--":
@@ -96,10 +103,10 @@ def _parts(body: bytes) -> Iterator[_Part]:
     raise _Unsure
 
 
-def _text(body: bytes, part: _Part) -> str:
+def _text(body: bytes, part: Part) -> str | None:
     value = body[part.start : min(part.end, part.start + VALUE_BYTES + 1)]
     if part.is_file or len(value) > VALUE_BYTES or not _PLAIN_VALUE.fullmatch(value):
-        raise _Unsure
+        return None
     return value.decode()
 
 

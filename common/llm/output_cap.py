@@ -1,7 +1,7 @@
 """Lowering the output cap of a request, in the client's own bytes.
 
 Sources: OpenAI API reference, "Chat", "Responses" and "Completions (legacy)"; Anthropic API
-reference, "Messages"; Gemini API reference, "Generating content".
+reference, "Messages"; Gemini API reference, "Generating content" and "Interactions".
 
 A cap is only ever lowered. Where a request has none, one is added only where that is known to lower
 what may be generated, and the model to take it: OpenAI refuses a cap that together with the prompt
@@ -31,11 +31,21 @@ _MEMBERS: Mapping[FormName, tuple[str, ...]] = MappingProxyType(
         "anthropic_messages": ("max_tokens",),
         "gemini_content": ("maxOutputTokens", "max_output_tokens"),
         "gemini_content_stream": ("maxOutputTokens", "max_output_tokens"),
+        "gemini_interactions": ("max_output_tokens",),
     }
 )
 """Names of the cap; the first one is added where there is none. Gemini's are two spellings."""
 
-_CONFIG = ("generationConfig", "generation_config")
+_BOTH = ("generationConfig", "generation_config")
+_CONFIGS: Mapping[FormName, tuple[str, ...]] = MappingProxyType(
+    {
+        "gemini_content": _BOTH,
+        "gemini_content_stream": _BOTH,
+        "gemini_interactions": ("generation_config",),
+    }
+)
+"""The object that the cap stands in; the first one is added where there is none."""
+
 _EXTENDABLE = frozenset({"chat.completions", "responses"})
 """OpenAI's operations that a cap may be added to: without one they end at the model's longest.
 Legacy completions end after 16 tokens, and compacting takes none."""
@@ -91,7 +101,8 @@ def find_cap(body: bytes, recipient: Recipient) -> Cap | NotSafe:
     opened = open_body(body)
     if isinstance(opened, NotSafe):
         return opened
-    found = _config(opened.parsed) if form.startswith("gemini") else ("", opened.parsed)
+    outers = _CONFIGS.get(form)
+    found = ("", opened.parsed) if outers is None else _config(opened.parsed, outers)
     if isinstance(found, NotSafe):
         return found
     outer, members = found
@@ -102,15 +113,17 @@ def find_cap(body: bytes, recipient: Recipient) -> Cap | NotSafe:
     limits = least_cap(form, opened.parsed, config, model)
     if limits is None:
         return NotSafe("thinking")
-    return _cap(opened, recipient, _MEMBERS[form], found, limits)
+    return _cap(opened, recipient, form, found, limits)
 
 
-def _config(parsed: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | NotSafe:
+def _config(
+    parsed: Mapping[str, Any], outers: tuple[str, ...]
+) -> tuple[str, Mapping[str, Any]] | NotSafe:
     """The name and members of Gemini's generation configuration."""
-    spelt = [name for name in _CONFIG if name in parsed]
+    spelt = [name for name in outers if name in parsed]
     if len(spelt) > 1:
         return NotSafe("duplicate_members")
-    name = spelt[0] if spelt else _CONFIG[0]
+    name = spelt[0] if spelt else outers[0]
     config = {} if parsed.get(name) is None else parsed[name]
     if not isinstance(config, dict):
         return NotSafe("unreadable")
@@ -120,16 +133,17 @@ def _config(parsed: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | NotSaf
 def _cap(
     opened: Editable,
     recipient: Recipient,
-    names: tuple[str, ...],
+    form: FormName,
     found: tuple[str, Mapping[str, Any]],
     limits: tuple[int, int],
 ) -> Cap | NotSafe:
     outer, members = found
+    names = _MEMBERS[form]
     given = [name for name in names if members.get(name) is not None]
     if len(given) > 1:
         return NotSafe("cap_unreadable")
     least, thinking = limits
-    if recipient.endpoint.form == "openai_responses":
+    if form == "openai_responses":
         least = max(least, LEAST_RESPONSE_TOKENS)
     if given:
         member, current = given[0], read_cap(members[given[0]])
@@ -138,7 +152,7 @@ def _cap(
         most = current - 1
     else:
         # Gemini's as it is spelt there, or what is around it; of OpenAI's the one all models take.
-        usual = names[_CONFIG.index(outer) if outer else 0]
+        usual = names[_CONFIGS[form].index(outer) if outer else 0]
         member = next((name for name in names if outer and name in members), usual)
         current = None
         most = _most_added(len(opened.body), recipient)

@@ -8,7 +8,10 @@ prices is a path around every budget.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, TypeAlias
+
+from common.llm.unmetered import NONE, UnmeteredPaths, may_be_listed
 
 ProtocolName: TypeAlias = Literal["openai", "anthropic", "gemini"]
 FormName: TypeAlias = Literal[
@@ -17,6 +20,7 @@ FormName: TypeAlias = Literal[
     "anthropic_messages",
     "gemini_content",
     "gemini_content_stream",
+    "gemini_interactions",
     "gemini_embeddings",
     "openai_embeddings",
     "openai_batches",
@@ -25,8 +29,15 @@ FormName: TypeAlias = Literal[
     "openai_images",
     "openai_speech",
     "openai_transcripts",
+    "gemini_caches",
+    "unread",
 ]
 """How requests and replies of a metered endpoint are read."""
+
+_UNMETERED: Mapping[FormName, str] = MappingProxyType(
+    {"gemini_caches": "storage", "unread": "unread"}
+)
+"""Forms of what costs, but tells no usage; in a word, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +63,24 @@ class Endpoint:
     def metered(self) -> bool:
         return self.form is not None
 
+    @property
+    def unmetered(self) -> str | None:
+        """Why nothing tells what a call costs; None where its reply does, or where it is free."""
+        return _UNMETERED.get(self.form) if self.form is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class NotForwarded:
-    """A path in the shape of a provider that the gateway does not forward."""
+    """A path in the shape of a provider that the gateway does not forward.
+
+    `listable`: an installation may let it through (`unmetered.py`).
+    """
 
     protocol: ProtocolName
     path: str
     allowed_methods: tuple[str, ...] = ()
     upstream: str = ""
+    listable: bool = False
 
 
 _GEMINI = "/{version}/models/{name}"
@@ -112,9 +132,18 @@ ENDPOINTS: tuple[tuple[ProtocolName, str, str, str, FormName | None], ...] = (
     ("gemini", "generate", "POST", _GEMINI + ":streamGenerateContent", "gemini_content_stream"),
     ("gemini", "embeddings", "POST", _GEMINI + ":embedContent", "gemini_embeddings"),
     ("gemini", "embeddings", "POST", _GEMINI + ":batchEmbedContents", "gemini_embeddings"),
+    ("gemini", "interactions", "POST", "/{version}/interactions", "gemini_interactions"),
+    ("gemini", "interactions.stored", "GET", "/{version}/interactions/{interaction}", None),
+    ("gemini", "interactions.stored", "DELETE", "/{version}/interactions/{interaction}", None),
+    ("gemini", "interactions.cancel", "POST", "/{version}/interactions/{interaction}/cancel", None),
     ("gemini", "count_tokens", "POST", _GEMINI + ":countTokens", None),
     ("gemini", "models", "GET", "/{version}/models", None),
     ("gemini", "models", "GET", _GEMINI, None),
+    ("gemini", "cached_contents", "POST", "/{version}/cachedContents", "gemini_caches"),
+    ("gemini", "cached_contents", "GET", "/{version}/cachedContents", None),
+    ("gemini", "cached_contents", "GET", "/{version}/cachedContents/{cache}", None),
+    ("gemini", "cached_contents", "PATCH", "/{version}/cachedContents/{cache}", "gemini_caches"),
+    ("gemini", "cached_contents", "DELETE", "/{version}/cachedContents/{cache}", None),
 )
 """Protocol, name, method, path behind the provider's base URL, form."""
 
@@ -137,6 +166,7 @@ _VERTEX = re.compile(
     r":(?P<verb>generateContent|streamGenerateContent)"
 )
 _GEMINI_CALL = re.compile(r"/v1/models/[^/:]+:[A-Za-z]+")
+_INTERACTIONS = re.compile(r"/v1/interactions(?:/.*)?")
 _PATTERNS = tuple(
     re.compile(re.sub(r"\\{(\w+)\\}", lambda m: _PLACES.get(m.group(1), _SEGMENT), re.escape(path)))
     for _, _, _, path, _ in ENDPOINTS
@@ -152,15 +182,18 @@ def forwarded_by(protocol: ProtocolName) -> list[str]:
     ]
 
 
-def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | NotForwarded | None:
+def resolve(
+    method: str, path: str, headers: Mapping[str, str], unmetered: UnmeteredPaths = NONE
+) -> Endpoint | NotForwarded | None:
     """The endpoint a request is for; None where the path belongs to no provider.
 
     `/openai/v1/...`, `/anthropic/v1/...` and `/gemini/v1beta/...` name the provider, `/u/...` a
     configured upstream that speaks OpenAI's format (`/u/groq/v1/...`), `/vertex/v1/...` Vertex AI.
     Gemini's own endpoint in OpenAI's format is `/gemini/v1beta/openai/...`. A bare `/v1/...` is
     Anthropic's when it is `/v1/messages...` or carries an `anthropic-version` header, Gemini's when
-    it calls a model by a verb (`POST /v1/models/x:generateContent`) or asks for models with
-    `x-goog-api-key`, else OpenAI's. `/v1beta/...` is Gemini's.
+    it calls a model by a verb (`POST /v1/models/x:generateContent`), asks for models with
+    `x-goog-api-key` or names interactions or cached contents, else OpenAI's. `/v1beta/...` is
+    Gemini's. `unmetered` are paths that are let through although nobody reads what they cost.
     """
     if path.startswith(("/v1/", "/v1beta/")):
         path = f"/{_of_bare(method, path, headers)}{path}"
@@ -179,7 +212,9 @@ def resolve(method: str, path: str, headers: Mapping[str, str]) -> Endpoint | No
                 model = match.groupdict().get("name")
                 return Endpoint(protocol, name, method, rest, form, model, upstream)
             others.append(of_method)
-    return NotForwarded(protocol, rest, tuple(others), upstream)
+    if unmetered.cover(method, path):
+        return Endpoint(protocol, "unmetered", method, rest, "unread", None, upstream)
+    return NotForwarded(protocol, rest, tuple(others), upstream, may_be_listed(path))
 
 
 def _mounted(path: str) -> tuple[ProtocolName, str, str] | None:
@@ -216,7 +251,7 @@ def _of_bare(method: str, path: str, headers: Mapping[str, str]) -> ProtocolName
     """Whose API a path without a provider's name belongs to."""
     if path.startswith("/v1/messages") or "anthropic-version" in headers:
         return "anthropic"
-    if path.startswith("/v1beta/"):
+    if path.startswith(("/v1beta/", "/v1/cachedContents")) or _INTERACTIONS.fullmatch(path):
         return "gemini"
     called = method == "POST" and _GEMINI_CALL.fullmatch(path)
     listed = path.startswith("/v1/models") and "x-goog-api-key" in headers

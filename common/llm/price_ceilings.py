@@ -77,6 +77,10 @@ class Ceiling:
     beside: Mapping[str, _Steps]
     pictures: bool
 
+    @property
+    def sells_tokens(self) -> bool:
+        return self.input is not None or self.output is not None
+
     def nanos(
         self, input_tokens: int, output_tokens: int, fees: Mapping[str, int]
     ) -> tuple[int, str | None]:

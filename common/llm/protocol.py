@@ -5,9 +5,9 @@ What requests and replies of their endpoints look like stands in `forms.py`.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from common.llm.paths import ProtocolName
+from common.llm.paths import Endpoint, NotForwarded, ProtocolName
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,11 @@ def _gemini_event(error: ErrorText, request_id: str) -> bytes:
     return b"data: " + _gemini_error(error, request_id) + b"\n\n"
 
 
+def _interactions_event(error: ErrorText, _request_id: str) -> bytes:
+    told = {"code": error.code, "message": error.message}
+    return b"event: error\ndata: " + _json({"error": told, "event_type": "error"}) + b"\n\n"
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -132,3 +137,10 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
         error_event=_gemini_event,
     ),
 }
+_INTERACTIONS = replace(PROTOCOLS["gemini"], error_event=_interactions_event)
+
+
+def protocol_of(endpoint: Endpoint | NotForwarded) -> WireProtocol:
+    """The API of an endpoint. Streams of interactions tell errors by an event of their own kind."""
+    form = endpoint.form if isinstance(endpoint, Endpoint) else None
+    return _INTERACTIONS if form == "gemini_interactions" else PROTOCOLS[endpoint.protocol]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.core.ports import Bus, Clock, Row, Value
 from common.llm.price_book import PriceBook, bundled_book
+from common.llm.unmetered import read_unmetered
 from common.runtime.logs import configure_logs
 from common.runtime.settings import (
     BusSettings,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from common.adapters.sqlite_documents import SqliteDocuments
     from common.adapters.upstream import HttpUpstream
     from common.budgets.holdings import Holdings
+    from common.budgets.reconciled import Reconciler
     from common.budgets.sweep import Sweeper
     from common.gateway.gateway import Gateway
     from common.usage.gathering import Gathering
@@ -211,6 +213,7 @@ class App:
                 idle_s=settings.idle_timeout_s,
                 call_s=settings.call_timeout_s,
             ),
+            unmetered=read_unmetered(settings.unmetered_paths),
         )
         # What is loaded by now stays: collections need not walk it each time, which calls would
         # wait for (milliseconds, at the 99th percentile).
@@ -241,6 +244,15 @@ class App:
         spent = Spent(self.documents, _WarehouseWhenAsked(self), self.clock)
         return Sweeper(self.documents, self.bus, self.clock, self.entropy, spent_of(spent))
 
+    @cached_property
+    def reconciler(self) -> "Reconciler":
+        """Releases what a provider's bill proves unspent."""
+        from common.budgets.reconciled import Reconciler
+        from common.usage.proof import Proof
+
+        proof = Proof(_WarehouseWhenAsked(self))
+        return Reconciler(self.documents, self.clock, self.entropy, proof)
+
     async def start_deliveries(self) -> None:
         """Deliver what was published, also before this start; Pub/Sub does so by itself."""
         if not _is_pubsub(read_settings(BusSettings)):
@@ -264,7 +276,7 @@ class App:
         """The file a local engine's URL names, or its default in DATA_DIR."""
         if url is not None:
             return Path(url.partition("///")[2])
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._data_dir / name
 
     def _hash_key(self, settings: ProxySettings) -> bytes:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.core.errors import InvalidSettings
 from common.core.secrets import Secret
+from common.llm.unmetered import read_unmetered
 
 T = TypeVar("T", bound="Settings")
 
@@ -148,6 +149,26 @@ class ProxySettings(StateSettings, BusSettings):
     call_timeout_s: float = Field(
         default=3600, gt=0, le=3600, description="Seconds for a whole call."
     )
+
+    unmetered_paths: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Paths to let through although what they cost is not known, separated by "
+        "commas, as `POST /openai/v1/vector_stores, GET /openai/v1/vector_stores/*`: for keys "
+        "without a hard budget; never account administration, keys, tokens or live sessions.",
+    )
+
+    @field_validator("unmetered_paths", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("unmetered_paths")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        read_unmetered(value)
+        return value
 
     @model_validator(mode="after")
     def _complete_in_the_cloud(self) -> "ProxySettings":

@@ -10,8 +10,9 @@ document belongs to one bucket, organisation and shard, and holds one integer pe
 the field's name is the cell itself, as a JSON list. The time stands first in the id, so that a span
 is one range. Which shard a cell is in follows from the cell alone, which spreads them evenly.
 
-A model's name may be whatever a caller made up. As long as no price was found for it, its cell has
-a document of its own: names without end make many documents, but none too large to be written.
+A model's name may be whatever a caller made up. As long as no price was found for it, or a provider
+answers it with a model of another name, its cell has a document of its own: names without end make
+many documents, but none too large to be written.
 Sixteen shards hold some 15,000 cells of an organisation and hour before one document reaches
 the 1 MiB that Firestore allows.
 
@@ -60,7 +61,8 @@ _FORMATS: Mapping[BucketSize, str] = {"minute": "%Y-%m-%dT%H:%M", "hour": "%Y-%m
 class Cell:
     """What the calls of one sum have in common. `model` is the billed one, else the asked one.
 
-    `cost_reason` is None where the whole cost is known.
+    `cost_reason` is None where the whole cost is known. `sent` is the model that the provider was
+    asked for, by which budgets apply; it stands last, and is None in sums that were kept without.
     """
 
     org: str | None
@@ -75,6 +77,7 @@ class Cell:
     cost_source: str | None
     cost_reason: str | None
     simulated: bool
+    sent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,14 @@ def cell_of(event: UsageEvent) -> Cell:
         cost_source=event.cost_source,
         cost_reason=(event.cost_reason or "unknown") if event.cost_nanos is None else None,
         simulated=event.simulated,
+        sent=event.model_sent,
     )
 
 
 def increments_of(event: UsageEvent, now: datetime) -> Increments:
     """What a call adds, when it is counted at `now`."""
     cell = cell_of(event)
-    listed = cell.model is None or event.card is not None
+    listed = (cell.model is None or event.card is not None) and _is_plain(cell)
     measures = {CALLS: 1, PRICED_NANOS: event.priced_nanos}
     measures |= {f"{UNIT}{unit}": amount for unit, amount in event.units.items()}
     amounts = {
@@ -157,6 +161,11 @@ def sums_in(document: Document) -> Iterator[CellSum]:
             cell, measure = _read_field(org, name)
             found.setdefault(cell, {})[measure] = amount
     return (CellSum(start, cell, measures) for cell, measures in found.items())
+
+
+def _is_plain(cell: Cell) -> bool:
+    """Whether the sent name is the model's own, or its beginning: of others there is no end."""
+    return cell.sent is None or (cell.model or "").startswith(cell.sent)
 
 
 def _ref(size: BucketSize, time: datetime, cell: Cell, *, listed: bool) -> Ref:

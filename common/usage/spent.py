@@ -29,7 +29,10 @@ FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """All that spend is told apart by; `model` is the billed one, else the asked one."""
+    """All that spend is told apart by.
+
+    `model` is the one that was sent, as a hard budget sees it before anybody has billed it.
+    """
 
     team: str | None
     project: str | None
@@ -126,7 +129,7 @@ class Spent:
             async for each in read_sums(self.documents, size, span):
                 cell, nanos = each.cell, each.measures.get(PRICED_NANOS, 0)
                 if nanos and cell.org is not None:
-                    who = Who(cell.team, cell.project, cell.agent, cell.line, cell.model)
+                    who = Who(cell.team, cell.project, cell.agent, cell.line, cell.sent)
                     sums = by_org.setdefault(cell.org, {})
                     sums[who] = sums.get(who, 0) + nanos
         return found

@@ -48,7 +48,9 @@ def form_targets(seeds: Seeds) -> Iterator[Target]:
 
 
 def _provider(name: FormName) -> str:
-    protocol = next(protocol for protocol, _, _, _, form in ENDPOINTS if form == name)
+    # A form that an installation's own list names belongs to no vendor more than to another.
+    of_form = (protocol for protocol, _, _, _, form in ENDPOINTS if form == name)
+    protocol = next(of_form, "openai")
     return VENDORS[protocol].provider or protocol
 
 

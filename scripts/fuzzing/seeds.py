@@ -21,6 +21,13 @@ REQUESTS = (
         b'{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"candidateCount":2,'
         b'"maxOutputTokens":8},"generation_config":{"max_output_tokens":9}}'
     ),
+    (
+        b'{"model":"models/gemini-3-flash-preview","input":[{"type":"user_input","content":'
+        b'[{"type":"text","text":"hi"}]},{"type":"function_result","result":{"items":[]}}],'
+        b'"generation_config":{"max_output_tokens":9,"tool_choice":"any"},"background":false,'
+        b'"tools":[{"type":"function","name":"f"}],"service_tier":"flex","stream":true,'
+        b'"previous_interaction_id":null,"agent":null}'
+    ),
     b'{"model":"text-embedding-3-small","input":["a","b"]}',
     b'{"model":"gpt-4o-mini-tts","input":"hi","voice":"ash","stream_format":"sse"}',
     (
@@ -68,11 +75,24 @@ _CONTENT = (
     b'"tokenCount":8}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":4}],'
     b'"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":2}]}}'
 )
+_INTERACTION = (
+    b'{"id":"v1_1","status":"completed","object":"interaction","service_tier":"standard",'
+    b'"model":"models/gemini-3-flash-preview","steps":[{"type":"google_search_call","arguments":'
+    b'{"queries":["a","b"]}},{"type":"google_maps_call"}],"usage":{"total_tokens":128,'
+    b'"total_input_tokens":90,"total_cached_tokens":30,"total_output_tokens":20,'
+    b'"total_tool_use_tokens":5,"total_thought_tokens":13,"input_tokens_by_modality":'
+    b'[{"modality":"audio","tokens":9},{"modality":"video","tokens":8}],'
+    b'"cached_tokens_by_modality":[{"modality":"audio","tokens":4}],"output_tokens_by_modality":'
+    b'[{"modality":"image","tokens":2}],"grounding_tool_count":[{"type":"google_search",'
+    b'"count":3},{"type":"new","count":1}]}}'
+)
 REPLIES = (
     _CHAT,
     _MESSAGE,
     _RESPONSE,
     _CONTENT,
+    _INTERACTION,
+    b'{"id":"v1_1","status":"in_progress","agent":"deep-research-preview-04-2026"}',
     (
         b'{"data":[{"embedding":[0.1,2]}],"model":"text-embedding-3-small","usage":'
         b'{"prompt_tokens":4,"total_tokens":4}}'
@@ -109,6 +129,15 @@ STREAMS = (
     b'data: {"type":"response.output_item.done","item":{"type":"web_search_call"}}\n\n'
     b'data: {"type":"response.completed","response":' + _RESPONSE + b"}\n\n",
     b"data: " + _CONTENT + b"\r\n\r\ndata: " + _CONTENT + b"\r\n\r\n",
+    b'event: interaction.created\ndata: {"interaction":{"id":"v1_1","status":"in_progress"},'
+    b'"event_type":"interaction.created"}\n\n'
+    b'event: step.start\ndata: {"index":0,"step":{"type":"thought"},"event_type":"step.start"}\n\n'
+    b'event: step.delta\ndata: {"index":0,"delta":{"text":"hi","type":"text"},"metadata":'
+    b'{"total_usage":{"total_input_tokens":3,"total_output_tokens":4}},"event_type":"step.delta"}'
+    b'\n\nevent: step.stop\ndata: {"index":0,"usage":{"total_input_tokens":3},"event_type":'
+    b'"step.stop"}\n\nevent: interaction.completed\ndata: {"interaction":'
+    + _INTERACTION
+    + b',"event_type":"interaction.completed"}\n\nevent: done\ndata: [DONE]\n\n',
     (
         b'event: image_generation.completed\ndata: {"type":"image_generation.completed",'
         b'"b64_json":"aGk=","usage":{"input_tokens":9,"output_tokens":90}}\n\n'

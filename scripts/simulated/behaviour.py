@@ -79,7 +79,9 @@ class Behaviour(BaseModel):
     seed: int = Field(0, description="other texts, lengths and random faults")
     output_tokens: int | None = Field(None, ge=0, description="of each plain text, below the cap")
     input_tokens: int | None = Field(
-        None, ge=1, description="of the whole input, none of it cached"
+        None,
+        ge=1,
+        description="of the whole input, none of it cached; or seconds, where these are billed",
     )
     tool_arguments: str | None = Field(
         None, description="JSON object that every tool is called with, whatever its schema"

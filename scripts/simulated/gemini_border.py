@@ -18,6 +18,7 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
 ]
 STREAM = ":streamGenerateContent"
+INTERACTIONS = "/interactions"
 _OF_VERTEX = "/publishers/"
 _TOKENS = b"ya29."
 """How Google's access tokens begin."""
@@ -95,8 +96,11 @@ def error(refusal: Refusal) -> bytes:
     return orjson.dumps({"error": told})
 
 
-def error_chunk(query: bytes) -> bytes:
+def error_chunk(path: str, query: bytes) -> bytes:
     """What an error looks like after a stream has started."""
+    if path.endswith(INTERACTIONS):
+        told = {"message": FAULTS["status-503"].message, "code": "service_unavailable"}
+        return b"event: error\ndata: %b\n\n" % orjson.dumps({"error": told, "event_type": "error"})
     failed = error(FAULTS["status-503"])
     return b",\r\n%b\r\n]" % failed if is_array(query) else b"data: %b\r\n\r\n" % failed
 

@@ -15,7 +15,7 @@ import orjson
 
 from scripts.simulated import gemini_requests
 from scripts.simulated.behaviour import Behaviour
-from scripts.simulated.gemini_requests import ContentRequest, known_model
+from scripts.simulated.gemini_requests import Cached, ContentRequest, known_model
 from scripts.simulated.generation import Generation, Wanted, generate, json_text, seed_of
 from scripts.simulated.models import Model, model_names
 from scripts.simulated.refusals import Refusal
@@ -45,10 +45,12 @@ def answer(
     *,
     array: bool,
     traffic: str | None = None,
+    cached: Cached | None = None,
 ) -> Reply:
     """The reply to one call of a model that is billed.
 
-    `array` says how a stream is sent, `traffic` the kind of traffic, where Vertex AI answers.
+    `array` says how a stream is sent, `traffic` the kind of traffic, where Vertex AI answers,
+    `cached` the cached content that the call names.
 
     Raises:
         Refusal: the request is not one the API accepts.
@@ -57,7 +59,7 @@ def answer(
     if verb in ("embedContent", "batchEmbedContents"):
         return _embeddings(known_model(name), verb, parsed, knobs)
     stream = verb == "streamGenerateContent"
-    request = gemini_requests.parse(name, parsed, stream=stream)
+    request = gemini_requests.parse(name, parsed, stream=stream, cached=cached)
     seed = seed_of(body, knobs.seed)
     generations = [
         generate(seed + index * 0x9E3779B9, _wanted(request, knobs, seed))
@@ -66,7 +68,7 @@ def answer(
     tokens = sum(each.tokens for each in generations)
     thoughts = sum(each.hidden for each in generations)
     told = request.input_tokens if knobs.input_tokens is None else knobs.input_tokens
-    usage_at = partial(_usage, told, thoughts, traffic)
+    usage_at = partial(_usage, told, request.cached_tokens, thoughts, traffic)
     tells = knobs.fault != "no-usage"
     answered = _Content(request, exchange, seed, usage_at if tells else None, traffic)
     if not stream:
@@ -171,9 +173,12 @@ def _calls(request: ContentRequest) -> tuple[tuple[str, Mapping[str, Any]], ...]
     return chosen or (functions[:1] if request.mode == "ANY" else ())
 
 
-def _usage(prompt: int, thoughts: int, traffic: str | None, tokens: int) -> Usage:
+def _usage(prompt: int, cached: int, thoughts: int, traffic: str | None, tokens: int) -> Usage:
     thought = min(tokens, thoughts)
     usage: Usage = {"promptTokenCount": prompt}
+    if cached:
+        usage["cachedContentTokenCount"] = cached
+        usage["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": cached}]
     if tokens > thought:
         usage["candidatesTokenCount"] = tokens - thought
     usage["totalTokenCount"] = prompt + tokens

@@ -1,8 +1,7 @@
 """generateContent requests, checked as strictly as Google checks them.
 
 Members may have either JSON spelling, as in all of Google's APIs. Server tools (search, code,
-pages) are accepted and never act: a reply never holds what they would add. Cached contents are
-refused, because none can be made here.
+pages) are accepted and never act: a reply never holds what they would add.
 """
 
 import re
@@ -34,6 +33,7 @@ _PART_NAMES = """
 """
 _PART_KINDS = frozenset(_PART_NAMES.split())
 _BESIDE_PARTS = frozenset({"thought", "thoughtSignature", "videoMetadata", "partMetadata"})
+_NOT_BESIDE_A_CACHE = ("systemInstruction", "tools", "toolConfig")
 _ROLES = ("user", "model", "function")
 _MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
 _MODES = ("MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
@@ -42,8 +42,19 @@ _FILE_TOKENS = 258
 
 
 @dataclass(frozen=True, slots=True)
+class Cached:
+    """The cached content that a request names: whose it is, and how long."""
+
+    model: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContentRequest:
-    """A valid request. `functions` are name and schema, in order."""
+    """A valid request. `functions` are name and schema, in order.
+
+    `input_tokens` includes the `cached_tokens`.
+    """
 
     model: Model
     contents: tuple[Mapping[str, Any], ...]
@@ -56,6 +67,7 @@ class ContentRequest:
     mode: str
     allowed: tuple[str, ...]
     input_tokens: int
+    cached_tokens: int = 0
 
 
 def known_model(name: str) -> Model:
@@ -75,8 +87,8 @@ def known_model(name: str) -> Model:
     return model
 
 
-def parse(name: str, parsed: Any, *, stream: bool) -> ContentRequest:
-    """The request to a model in a decoded body.
+def parse(name: str, parsed: Any, *, stream: bool, cached: Cached | None = None) -> ContentRequest:
+    """The request to a model in a decoded body; `cached` is the content it names, if there is one.
 
     Raises:
         Refusal: as Google refuses it, the first mistake found.
@@ -85,8 +97,7 @@ def parse(name: str, parsed: Any, *, stream: bool) -> ContentRequest:
     if not model.chats:
         raise _invalid(f"models/{name} does not support generateContent. [simulated]")
     body = members(parsed, _FIELDS, "")
-    if body.get("cachedContent") is not None:
-        raise Refusal(403, "CachedContent not found (or permission denied)")
+    _check_cached(body, model, cached)
     contents = checked_contents(body.get("contents"))
     config = members(body.get("generationConfig") or {}, _CONFIG_FIELDS, "generation_config")
     _check_config(config)
@@ -98,7 +109,7 @@ def parse(name: str, parsed: Any, *, stream: bool) -> ContentRequest:
     if stream and candidates > 1:
         raise _invalid("[simulated] only one candidate can be streamed")
     mode, allowed = _calling(body)
-    tokens = sum(map(_content_tokens, contents))
+    tokens = sum(map(_content_tokens, contents)) + (0 if cached is None else cached.tokens)
     tokens += _content_tokens(body.get("systemInstruction") or {})
     tokens += (len(orjson.dumps(body.get("tools") or ())) + 3) // 4 if body.get("tools") else 0
     if model.window is not None and tokens > model.window:
@@ -117,6 +128,7 @@ def parse(name: str, parsed: Any, *, stream: bool) -> ContentRequest:
         mode=mode,
         allowed=allowed,
         input_tokens=max(1, tokens),
+        cached_tokens=0 if cached is None else cached.tokens,
     )
 
 
@@ -176,6 +188,23 @@ def last_user_text(contents: tuple[Mapping[str, Any], ...]) -> str:
     if last.get("role", "user") != "user":
         return ""
     return " ".join(part["text"] for part in last["parts"] if "text" in part)
+
+
+def _check_cached(body: Mapping[str, Any], model: Model, cached: Cached | None) -> None:
+    if body.get("cachedContent") is None:
+        return
+    if cached is None:
+        raise Refusal(403, "CachedContent not found (or permission denied)")
+    if cached.model != model.asked:
+        raise _invalid(
+            f"Model used by GenerateContent request (models/{model.asked}) and CachedContent "
+            f"(models/{cached.model}) has to be the same."
+        )
+    if any(body.get(name) is not None for name in _NOT_BESIDE_A_CACHE):
+        raise _invalid(
+            "CachedContent can not be used with GenerateContent request setting "
+            "system_instruction, tools or tool_config."
+        )
 
 
 def _check_config(config: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from genai_prices import Usage, calc_price, extract_usage
 
 from common.core.money import Nanos, nanos_from_usd
 from scripts.simulated.dialects import DIALECTS
+from scripts.simulated.gemini_interactions import billed_units
 from scripts.simulated.models import LISTS, Vendor
 
 _FLUSH_AFTER_S = 0.05
@@ -114,6 +115,8 @@ def _by_hand(vendor: Vendor, usage: Mapping[str, Any]) -> dict[str, int] | None:
     """What is billed, where genai-prices does not read the usage; None where it does."""
     if usage.keys() == {"input_characters"}:
         return {"input_characters": usage["input_characters"]}
+    if "total_input_tokens" in usage:
+        return billed_units(usage)
     dialect = DIALECTS.get(vendor)
     if dialect is None:
         return None

@@ -17,6 +17,7 @@ from scripts.simulated.generation import seed_of
 from scripts.simulated.models import find_model
 from scripts.simulated.multipart_forms import form_parts, texts_and_files
 from scripts.simulated.openai_wording import check_integer, invalid_value, missing, wrong_type
+from scripts.simulated.picture_bills import drawn, handed_in, is_drawn, qualities
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Event, Exchange, Reply, Usage
 from scripts.simulated.vendors import Call, decoded
@@ -41,19 +42,11 @@ FIELDS = {
 NOT_SIMULATED = frozenset({"complexity", "frame_count", "frame_duration_ms", "svg", "markup"})
 INTEGERS = ("n", "output_compression", "partial_images")
 MOST = {"n": 10, "output_compression": 100, "partial_images": 3}
-SIZES = ("auto", "1024x1024", "1536x1024", "1024x1536")
 OLD_SIZES = ("256x256", "512x512", "1024x1024", "1792x1024", "1024x1792")
-QUALITIES = ("auto", "low", "medium", "high")
 OLD_QUALITIES = ("standard", "hd")
 BACKGROUNDS = ("auto", "transparent", "opaque")
 FORMATS = ("png", "jpeg", "webp")
 MOST_CHARACTERS = 32_000
-# OpenAI's guide "Image generation", cost and latency of GPT Image 1.
-TOKENS = {
-    "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
-    "medium": {"1024x1024": 1056, "1024x1536": 1584, "1536x1024": 1568},
-    "high": {"1024x1024": 4160, "1024x1536": 6240, "1536x1024": 6208},
-}
 PARTIAL_TOKENS = 100
 _BYTES_PER_TOKEN = 200
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -87,7 +80,7 @@ class ImageRequest:
 
     @property
     def tokens_each(self) -> int:
-        return TOKENS.get(self.quality, TOKENS["low"]).get(self.size, 272)
+        return drawn(self.model, self.size, self.quality)
 
 
 def answer(call: Call, body: bytes, knobs: Behaviour) -> Reply:
@@ -96,14 +89,14 @@ def answer(call: Call, body: bytes, knobs: Behaviour) -> Reply:
     Raises:
         Refusal: the request is not one the API accepts.
     """
-    request = _parse(call, body)
+    request = read_request(call, body)
     draw = random.Random(seed_of(orjson.dumps(request.body), knobs.seed))  # noqa: S311 - repeatable
     if request.by_the_piece:
         sold: Usage = {"images": request.count, "size": request.size, "quality": request.quality}
         data = [_old_picture(request, draw) for _ in range(request.count)]
         told = orjson.dumps({"created": _created(call.exchange), "data": data})
         return Reply(request.model, {}, 0, lambda _: sold, tells_usage=False, body=told)
-    usage = _usage(request, knobs)
+    usage = usage_of(request, knobs)
     tells = knobs.fault != "no-usage"
     reply = Reply(
         request.model,
@@ -176,11 +169,16 @@ def _old_picture(request: ImageRequest, draw: random.Random) -> dict[str, str]:
     return {"url": f"https://images.simulated.example/{draw.getrandbits(64):x}.png"}
 
 
-def _usage(request: ImageRequest, knobs: Behaviour) -> Usage:
+def usage_of(request: ImageRequest, knobs: Behaviour) -> Usage:
+    """What is billed for it: each picture as a call by itself."""
+    sharp = request.body.get("input_fidelity") == "high"
     text = knobs.input_tokens or count_tokens(request.body["prompt"])
-    pictures = sum(65 + len(image) // 1000 for image in request.images)
+    text *= request.count
+    pictures = request.count * sum(
+        handed_in(request.model, len(image), sharp=sharp) for image in request.images
+    )
     partial = PARTIAL_TOKENS * (request.body.get("partial_images") or 0)
-    written = request.tokens_each * request.count + partial
+    written = (request.tokens_each + partial) * request.count
     return {
         "input_tokens": text + pictures,
         "input_tokens_details": {"image_tokens": pictures, "text_tokens": text},
@@ -199,7 +197,12 @@ def _cut(usage: Usage, tokens: int) -> Usage:
     }
 
 
-def _parse(call: Call, body: bytes) -> ImageRequest:
+def read_request(call: Call, body: bytes) -> ImageRequest:
+    """The request, if the API accepts it.
+
+    Raises:
+        Refusal: it does not.
+    """
     if call.path == GENERATIONS:
         given = decoded(call, body)
         if not isinstance(given, dict):
@@ -215,7 +218,7 @@ def _parse(call: Call, body: bytes) -> ImageRequest:
             raise missing("image")
     _check_fields(call.path, given)
     request = ImageRequest(given, _model(call.path, given), images)
-    _check_values(call.path, request)
+    _check_values(request)
     return request
 
 
@@ -272,11 +275,10 @@ def _model(path: str, given: Mapping[str, Any]) -> str:
     return name
 
 
-def _check_values(path: str, request: ImageRequest) -> None:
+def _check_values(request: ImageRequest) -> None:
     given, old = request.body, request.by_the_piece
     choices: dict[str, tuple[str, ...]] = {
-        "size": OLD_SIZES if old else SIZES,
-        "quality": OLD_QUALITIES if old else QUALITIES,
+        "quality": OLD_QUALITIES if old else ("auto", *qualities(request.model)),
         "background": BACKGROUNDS,
         "output_format": FORMATS,
         "moderation": ("auto", "low"),
@@ -300,5 +302,12 @@ def _check_values(path: str, request: ImageRequest) -> None:
         raise Refusal(400, message, param="stream")
     if request.model == "dall-e-3" and request.count > 1:
         raise Refusal(400, "You must provide n=1 for this model.", param="n")
-    if path == GENERATIONS and not old and given.get("size") not in (None, *SIZES):
-        raise invalid_value("size", given["size"], SIZES)
+    size = given.get("size")
+    if size not in (None, "auto") and not _is_drawn(request, size):
+        raise invalid_value("size", size, OLD_SIZES if old else ("auto", "1024x1024"))
+
+
+def _is_drawn(request: ImageRequest, size: Any) -> bool:
+    if request.by_the_piece:
+        return size in OLD_SIZES
+    return isinstance(size, str) and is_drawn(request.model, size)

@@ -183,6 +183,8 @@ def _parse(call: Call, body: bytes, knobs: Behaviour) -> Recording:
         raise Refusal(400, "Audio file is too short.", param="file", code="audio_too_short")
     _check_values(texts)
     seconds = -(-len(file.content) // _BYTES_PER_SECOND)
+    if texts["model"] in BY_SECONDS:
+        seconds = knobs.input_tokens or seconds
     seed = seed_of(orjson.dumps([texts, len(file.content)]), knobs.seed)
     tokens = knobs.output_tokens if knobs.output_tokens is not None else 3 * seconds
     return Recording(texts, call.path == TRANSLATIONS, seconds, pieces_of_text(tokens, seed))

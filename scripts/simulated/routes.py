@@ -13,7 +13,9 @@ from scripts.simulated import (
     anthropic_messages,
     compatible,
     gemini_border,
+    gemini_caches,
     gemini_content,
+    gemini_interactions,
     model_lists,
     openai_chat,
     openai_compaction,
@@ -38,8 +40,10 @@ class Account:
 
     def __init__(self) -> None:
         self.openai = openai_free.FreeEndpoints()
+        self.gemini_caches = gemini_caches.Caches()
         self.anthropic = anthropic_free.FreeEndpoints()
         self.responses = openai_responses.Responses()
+        self.interactions = gemini_interactions.Interactions()
         self.caches: defaultdict[Vendor, PrefixCache] = defaultdict(PrefixCache)
 
 
@@ -128,12 +132,25 @@ def _messages(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Re
     return anthropic_messages.answer(body, decoded(call, body), call.exchange, knobs, cache)
 
 
-def _content(_account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
+def _gemini_caches(account: Account, call: Call, body: bytes) -> FreeAnswer:
+    return _JSON, account.gemini_caches.answer(call, body)
+
+
+def _content(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
     array, parsed = gemini_content.is_array(call.query), decoded(call, body)
     traffic = gemini_border.traffic(call.path, call.headers)
+    cached = account.gemini_caches.named_in(parsed, call.exchange.received_at)
     return gemini_content.answer(
-        call.path, body, parsed, call.exchange, knobs, array=array, traffic=traffic
+        call.path, body, parsed, call.exchange, knobs, array=array, traffic=traffic, cached=cached
     )
+
+
+def _interactions(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
+    return account.interactions.answer(body, decoded(call, body), call.exchange, knobs)
+
+
+def _kept_interactions(account: Account, call: Call, _body: bytes) -> FreeAnswer:
+    return account.interactions.free(call)
 
 
 def _compatible_chat(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
@@ -185,10 +202,16 @@ _ANTHROPIC = (
     _listing(_MODELS, _models),
 )
 _GEMINI_MODEL = r"/v1(beta)?/models/[^/:]+"
+_INTERACTION = r"/v1(beta)?/interactions/[^/]+"
 _GEMINI = (
     _billed(f"{_GEMINI_MODEL}:(g|streamG)enerateContent", _content),
     _billed(f"{_GEMINI_MODEL}:(embedContent|batchEmbedContents)", _content),
     _free(f"{_GEMINI_MODEL}:countTokens", ("POST",), _gemini_count),
+    _free(gemini_caches.PATH, _BOTH, _gemini_caches),
+    _free(f"{gemini_caches.PATH}/[^/]+", ("GET", "PATCH", "DELETE"), _gemini_caches),
+    _billed(r"/v1(beta)?/interactions", _interactions),
+    _free(_INTERACTION, _READ, _kept_interactions),
+    _free(f"{_INTERACTION}/cancel", ("POST",), _kept_interactions),
     _listing(r"/v1(beta)?/models(/[^/:]+)?", _gemini_models),
 )
 _PUBLISHED = r"/v1(beta1)?/projects/[^/]+/locations/[^/]+/publishers/google/models/"

@@ -9,6 +9,8 @@
     /anthropic/v1/messages/{count_tokens,batches...}         /anthropic/v1/files...
     /anthropic/v1/chat/completions
     /gemini/{v1,v1beta}/models/{id}:{verb}      /gemini/{v1,v1beta}/models[/{id}]
+    /gemini/{v1,v1beta}/cachedContents[/{id}]
+    /gemini/{v1,v1beta}/interactions...
     /gemini/v1beta/openai/{chat/completions,embeddings,models}
     /vertex/v1/projects/{id}/locations/{id}/endpoints/openapi/{chat/completions,...}
     /u/{name}/{chat/completions,embeddings,models}, in the dialect that the name says
@@ -123,6 +125,8 @@ class SimulatedProvider:
         prefix = _REPLY_IDS.get(vendor, "chatcmpl-sim-")
         if path == RESPONSES:
             prefix = "resp_sim_"
+        elif path.endswith(gemini_border.INTERACTIONS):
+            prefix = "v1_sim_"
         return Exchange(f"req_sim_{suffix}", f"{prefix}{suffix}", suffix, self._now())
 
     async def _answer(

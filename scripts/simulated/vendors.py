@@ -262,7 +262,7 @@ _GEMINI = Border(
     bad_json=gemini_border.BAD_JSON,
     faults=gemini_border.FAULTS,
     error=lambda _, refusal: gemini_border.error(refusal),
-    error_event=lambda call: gemini_border.error_chunk(call.query),
+    error_event=lambda call: gemini_border.error_chunk(call.path, call.query),
     headers=_gemini_headers,
 )
 

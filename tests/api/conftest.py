@@ -139,8 +139,9 @@ async def acme(client: httpx.AsyncClient) -> None:
 
 
 def a_call(number: int = 0, **fields: Any) -> UsageEvent:
-    """A call that cost $0.0042, a minute before now."""
+    """A call that cost $0.0042, a minute before now. It was sent under the name it is billed by."""
     time = NOW - timedelta(minutes=1)
+    asked = fields.get("model_asked", "gpt-x")
     defaults: dict[str, Any] = {
         "id": f"call-{number:05d}",
         "event_time": time,
@@ -160,7 +161,7 @@ def a_call(number: int = 0, **fields: Any) -> UsageEvent:
         "provider": "openai",
         "provider_key_hash": None,
         "model_asked": "gpt-x",
-        "model_sent": "gpt-x",
+        "model_sent": fields.get("model_billed") or asked,
         "model_billed": "gpt-x",
         "units": {"input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 40},
         "cost_nanos": 4_200_000,

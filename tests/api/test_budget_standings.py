@@ -114,7 +114,7 @@ async def test_is_arming_while_older_leases_are_open(
     client: httpx.AsyncClient, documents: Documents, acme: None
 ) -> None:
     await make(client, "older")
-    older = ("older:2026-11-01T00:00Z",)
+    older = ("older:2026-11-01T00:00Z--2026-11-02T00:00Z",)
     await put_lease(documents, a_lease("1", state=LeaseState.OPEN, periods=older, policy_epoch=1))
     made_now = await make(client)
     await put_lease(documents, a_lease("2", state=LeaseState.OPEN, policy_epoch=2))

@@ -17,7 +17,7 @@ DOLLAR = 10**9
 DAILY: dict[str, Any] = {"scope": "org:acme", "limit_usd": "20", "period": "day"}
 PATH = "/api/v1/budgets/b"
 ANY = {"if-match": "*"}
-TODAY = "b:2026-11-01T00:00Z"
+TODAY = "b:2026-11-01T00:00Z--2026-11-02T00:00Z"
 
 
 async def make(client: httpx.AsyncClient, id_: str = "b", **fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from common.core.ports import Documents, Query
 from tests.api.conftest import KeepingBus, SetClock, made, pages
+from tests.api.test_budgets_over_http import ANY, make
 
 
 async def test_is_read_where_it_was_made(client: httpx.AsyncClient, acme: None) -> None:
@@ -286,3 +287,22 @@ class TestIdempotencyKey:
         )
 
         assert answer.status_code == 422
+
+
+async def test_an_agent_does_not_move_to_where_a_thirteenth_would_apply(
+    client: httpx.AsyncClient, acme: None
+) -> None:
+    for number in range(11):
+        await make(client, f"org-{number}")
+    await make(client, "of-agent", scope="agent:acme/crawler")
+    await make(client, "of-ops", scope="team:acme/ops")
+    path = "/api/v1/agents/acme/crawler"
+
+    refused = await client.put(path, json={"team": "ops"}, headers=ANY)
+    await client.delete("/api/v1/budgets/of-agent", headers=ANY)
+    moved = await client.put(path, json={"team": "ops"}, headers=ANY)
+
+    problem = refused.json()
+    assert (refused.status_code, problem["field"]) == (422, "team")
+    assert "of-agent, of-ops, org-0" in problem["detail"]
+    assert (moved.status_code, moved.json()["data"]["team"]) == (200, "ops")

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,9 +12,10 @@ import pytest
 
 from common.api.app import Api
 from common.api.callers import DevAuthenticator, IamAuthenticator
+from common.budgets.sweep import SWEPT
 from common.core.errors import InvalidSettings, StoreUnavailable
-from common.core.ports import Document, Documents, Outcome, Query, Ref, Write
-from tests.api.conftest import MakeApi
+from common.core.ports import Document, Documents, Outcome, Put, Query, Ref, Write
+from tests.api.conftest import NOW, MakeApi
 
 
 def token(**claims: Any) -> str:
@@ -285,6 +287,27 @@ class TestHealth:
         assert [(source["name"], source["detail"]) for source in failed] == [
             ("state", "the file is locked")
         ]
+
+    @pytest.mark.parametrize(
+        ("ago", "told"),
+        [
+            (None, ("stale", "no sweep has finished yet")),
+            (timedelta(minutes=5), ("ok", "the last sweep finished at 2026-11-01T11:55:00Z")),
+            (timedelta(minutes=6), ("stale", "the last sweep finished at 2026-11-01T11:54:00Z")),
+        ],
+    )
+    async def test_tells_when_budgets_were_last_swept(
+        self, iam: Api, documents: Documents, ago: timedelta | None, told: tuple[str, str]
+    ) -> None:
+        if ago is not None:
+            await documents.commit([Put(SWEPT, {"finished_at": NOW - ago})])
+
+        async with caller(iam) as client:
+            answer = await client.get("/api/v1/health")
+
+        [sweep] = [each for each in answer.json()["sources"] if each["name"] == "budgets_sweep"]
+        assert (sweep["status"], sweep["detail"]) == told
+        assert answer.status_code == 200
 
 
 class TestContract:

@@ -21,9 +21,13 @@ PROVIDERS: Mapping[FormName, str] = {
     "openai_completions": "openai",
     "openai_embeddings": "openai",
     "openai_batches": "openai",
+    "openai_images": "openai",
+    "openai_speech": "openai",
+    "openai_transcripts": "openai",
     "anthropic_messages": "anthropic",
     "gemini_content": "google",
     "gemini_content_stream": "google",
+    "gemini_interactions": "google",
     "gemini_embeddings": "google",
 }
 
@@ -72,3 +76,8 @@ def message(content: object = "Hi", **more: Any) -> dict[str, Any]:
 def content(*parts: Any, **more: Any) -> dict[str, Any]:
     contents = [{"role": "user", "parts": list(parts) or [{"text": "Hi"}]}]
     return {"contents": contents, "generationConfig": {"maxOutputTokens": 100}, **more}
+
+
+def interaction(content: object = "Hi", **more: Any) -> dict[str, Any]:
+    config = {"max_output_tokens": 100}
+    return {"model": "gemini-2.5-flash", "input": content, "generation_config": config, **more}

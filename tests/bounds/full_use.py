@@ -76,7 +76,11 @@ class Planned:
 
 def planned(random: Random, each: int) -> Iterator[Planned]:
     """Some requests for every model that can be priced and bounded."""
-    makers = {"openai": (_chat, _response), "anthropic": (_message,), "google": (_content,)}
+    makers = {
+        "openai": (_chat, _response),
+        "anthropic": (_message,),
+        "google": (_content, _interaction),
+    }
     for provider, forms in makers.items():
         for card in bundled_book().iter_cards(provider):
             rates = {rate.unit for rate in card.rates(MOMENTS[0], {})}
@@ -225,4 +229,32 @@ def _content(random: Random, card: Card, rates: set[str]) -> Planned:
         request["serviceTier"] = tier
         plan.contexts = [{}, {"service_tier": tier}]
     request["contents"] = [{"role": "user", "parts": [part]}]
+    return plan
+
+
+def _interaction(random: Random, card: Card, rates: set[str]) -> Planned:
+    config: dict[str, Any] = {}
+    request: dict[str, Any] = {"model": card.model, "generation_config": config}
+    plan = Planned("gemini_interactions", card, random.choice(MOMENTS), request)
+    given: list[Mapping[str, Any]] = [{"type": "text", "text": _text(random)}]
+    pictures = not {"output_image_tokens", "output_video_tokens"}.isdisjoint(rates)
+    cap = _cap(random, card)
+    if cap is not None:
+        config["max_output_tokens"] = cap
+    plan.cap = None if pictures else cap
+    stored = random.choice((None, None, "previous_interaction_id", "continuation_token"))
+    if stored is not None and card.context_window:
+        request[stored] = "v1_1"
+        plan.beyond_bytes = True
+    if random.random() < 0.3 and card.context_window:
+        given.append({"type": "audio", "data": "AA", "mime_type": "audio/wav"})
+        plan.beyond_bytes = True
+        plan.heard = "input_audio_tokens" in rates and "cache_audio_read_tokens" not in rates
+    tier = random.choice([None, *_tiers(card)])
+    if tier is not None:
+        request["service_tier"] = tier
+        plan.contexts = [{}, {"service_tier": tier}]
+    request["input"] = (
+        given if random.random() < 0.5 else [{"type": "user_input", "content": given}]
+    )
     return plan

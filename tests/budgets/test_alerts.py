@@ -66,5 +66,21 @@ async def test_an_event_of_a_newer_version_waits_for_it(world: World) -> None:
     assert [each.data["waiting"] for each in await _alerts(world)] == [True]
 
 
+async def test_only_what_is_told_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "common.budgets.alerts")
+    to = world.to(await world.budget("b", 100 * DOLLAR))
+    await a_call_held(world, to, DOLLAR)
+    nothing = await told(world)
+    silent = [each for each in caplog.records if each.name.endswith(".alerts")]
+    world.clock.advance(21 * MINUTE_S)
+    await swept(world)
+
+    once, twice = await told(world), await told(world)
+
+    assert (nothing, silent, len(once), twice) == ([], [], 1, [])
+    said = [each.getMessage() for each in caplog.records if each.name.endswith(".alerts")]
+    assert said == ["budgets.told"]
+
+
 async def _alerts(world: World) -> list[Document]:
     return await world.documents.query(Query(ALERTS))

@@ -79,7 +79,7 @@ def test_a_period_is_as_long_as_its_zone_makes_it(
 ) -> None:
     span = span_at(calendar, _at(now))
 
-    assert (span.key, span.starts_at, span.ends_at) == (start, _at(start), _at(end))
+    assert (span.key, span.starts_at, span.ends_at) == (f"{start}--{end}", _at(start), _at(end))
 
 
 def test_the_hour_that_is_repeated_in_autumn_is_two_periods() -> None:
@@ -88,6 +88,41 @@ def test_the_hour_that_is_repeated_in_autumn_is_two_periods() -> None:
     keys = {span_at(calendar, _at(f"2026-10-25T0{hour}:30:00+00:00")).key for hour in range(3)}
 
     assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "now"),
+    [
+        (Calendar("day"), Calendar("month"), "2026-11-01T12:00:00+00:00"),
+        (Calendar("week", anchor=7), Calendar("month"), "2026-11-01T12:00:00+00:00"),
+        (Calendar("hour"), Calendar("day"), "2026-11-01T00:30:00+00:00"),
+        # The same month begins at the same moment, and ends an hour earlier in London.
+        (Calendar("month"), Calendar("month", "Europe/London"), "2026-03-15T12:00:00+00:00"),
+    ],
+)
+def test_periods_that_begin_together_have_their_own_keys(
+    one: Calendar, other: Calendar, now: str
+) -> None:
+    first, second = span_at(one, _at(now)), span_at(other, _at(now))
+
+    assert first.starts_at == second.starts_at
+    assert first.key != second.key
+
+
+@given(
+    kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
+    zones=st.tuples(*[st.sampled_from(("UTC", "Europe/London", "Africa/Abidjan"))] * 2),
+    now=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - made aware below
+)
+def test_a_key_stands_for_one_span_of_time(
+    kinds: tuple[PeriodKind, PeriodKind], zones: tuple[str, str], now: datetime
+) -> None:
+    first, second = (
+        span_at(Calendar(kind, zone), now.replace(tzinfo=UTC))
+        for kind, zone in zip(kinds, zones, strict=True)
+    )
+
+    assert (first.key == second.key) == (first == second)
 
 
 def test_a_total_never_ends() -> None:

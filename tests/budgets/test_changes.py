@@ -338,7 +338,7 @@ async def test_a_month_does_not_take_its_first_days_account(operators: Operators
     moved = await operators.update(monthly, spent={operators.period_id(monthly): 40 * DOLLAR})
 
     assert moved.period == Period(
-        id="b:2026-11-01T00:00Z",
+        id="b:2026-11-01T00:00Z--2026-12-01T00:00Z",
         limit=300 * DOLLAR,
         starts_at=datetime(2026, 11, 1, tzinfo=UTC),
         ends_at=datetime(2026, 12, 1, tzinfo=UTC),
@@ -346,6 +346,19 @@ async def test_a_month_does_not_take_its_first_days_account(operators: Operators
         budget="b",
         org="acme",
     )
+
+
+async def test_another_name_for_the_same_calendar_keeps_the_account(operators: Operators) -> None:
+    world, budget = operators.world, a_budget(calendar=Calendar("month"))
+    await operators.create(budget)
+    await spend(world.instance(), world.to(budget), 4 * DOLLAR)
+    await operators.top_up(budget, Extra(DOLLAR, "launch"))
+    renamed = a_budget(calendar=Calendar("month", "Africa/Abidjan"))
+
+    moved = await operators.update(renamed, spent={operators.period_id(renamed): DOLLAR})
+
+    assert (moved.period.id, moved.period.settled) == (operators.period_id(budget), 4 * DOLLAR)
+    assert moved.period.limit_at(world.clock.now()) == 11 * DOLLAR
 
 
 async def test_a_budget_is_made_once_and_stays_in_its_organisation(operators: Operators) -> None:

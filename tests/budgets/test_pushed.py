@@ -3,7 +3,8 @@
 import base64
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.adapters.system_clock import SystemClock
 from common.budgets.accounts import Lease, LeaseState, lease_ref, period_ref
 from common.budgets.budgets import Budget, budget_ref
 from common.budgets.calendar import Calendar
+from common.core.events import Settlement
 from common.core.ports import Put, Write
 from common.runtime.app import app
 from common.usage.apply_events import apply_events
@@ -22,6 +24,7 @@ from scripts.local_stack.pushes import endpoint
 from tests.api.conftest import a_call
 
 SOURCE = Path(__file__).parents[2] / "functions/budgets/main.py"
+BILL = Path(__file__).with_name("spend_reconciled.json")
 DOLLAR = 10**9
 
 
@@ -121,6 +124,45 @@ async def test_acknowledges_a_command_that_is_too_old(
     await app().local_bus.drain(30)
 
     assert told == []
+
+
+async def test_releases_what_a_bill_proves_unspent(
+    budgets: Endpoint, told: list[dict[str, Any]]
+) -> None:
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    period = replace(
+        Budget("b", "acme", "org:acme", Calendar("total"), 100 * DOLLAR, "hard").period_at(noon),
+        settled=7 * DOLLAR,
+        unproven=3 * DOLLAR,
+    )
+    lease = Lease("l", "i", (period.id,), 0, 7 * DOLLAR, 2, "c", LeaseState.CLOSED, noon, 0)
+    await app().documents.commit(
+        [Put(period_ref(period.id), period.to_data()), Put(lease_ref("l"), lease.to_data())]
+    )
+    call = a_call(
+        1,
+        event_time=noon,
+        started_at=noon,
+        priced_nanos=4 * DOLLAR,
+        unproven_nanos=3 * DOLLAR,
+        settlements=(Settlement(lease="l", nanos=7 * DOLLAR),),
+    )
+    row = json.loads(call.payload()) | {"message_id": "1", "publish_time": noon.isoformat()}
+    await app().warehouse.append("usage_raw", [row])
+    bill = {"message": {"data": base64.b64encode(BILL.read_bytes()).decode(), "messageId": "8"}}
+    push = {**bill, "subscription": "projects/p/subscriptions/events-budgets"}
+
+    statuses = [await budgets(push) for _ in range(2)]
+    await budgets(scheduled(SystemClock().now()))
+    await app().local_bus.drain(30)
+
+    [document] = await app().documents.get_many([period_ref(period.id)])
+    assert statuses == [204, 204]
+    assert document is not None
+    assert (document.data["settled_nanos"], document.data["unproven_nanos"]) == (4 * DOLLAR, 0)
+    assert [(event["type"], event["call_id"]) for event in told] == [
+        ("lease.corrected", "call-00001")
+    ]
 
 
 async def test_sends_back_what_it_could_not_do(budgets: Endpoint) -> None:

@@ -11,7 +11,7 @@ from common.budgets.accounts import LEASE_KEPT, LeaseState, Period, lease_ref, p
 from common.budgets.holdings import Held, Holdings
 from common.budgets.renewals import LEASE_FOR
 from common.budgets.settlement import GRACE, correct
-from common.budgets.sweep import TICK_LIFE, Asked, Sweeper
+from common.budgets.sweep import SWEPT, TICK_LIFE, Asked, Sweeper
 from common.core.errors import InvalidInput, StoreUnavailable
 from common.core.events import Event, LeaseWrittenOff
 from common.core.ports import Put, Write
@@ -296,6 +296,29 @@ async def test_spend_that_nobody_can_tell_delays_no_write_off(world: World) -> N
         )
 
     assert [event.type for event in bus.events] == ["lease.written_off"]
+
+
+async def test_notes_when_it_was_done(world: World) -> None:
+    [before] = await world.documents.get_many([SWEPT])
+    await a_sweeper(world, KeepingBus()).run(a_tick(world.clock))
+    [after] = await world.documents.get_many([SWEPT])
+
+    assert before is None
+    assert after is not None
+    assert after.data == {"finished_at": world.clock.now()}
+
+
+async def test_notes_nothing_of_a_sweep_that_was_not_done(world: World) -> None:
+    async def unavailable(_asked: Sequence[Asked]) -> list[int]:
+        raise StoreUnavailable("the warehouse did not answer in time")
+
+    await world.budget("b", 100 * DOLLAR)
+    sweeper = Sweeper(world.documents, KeepingBus(), world.clock, os.urandom, unavailable)
+
+    with pytest.raises(StoreUnavailable):
+        await sweeper.run(a_tick(world.clock))
+
+    assert await world.documents.get_many([SWEPT]) == [None]
 
 
 async def _ends(world: World, instance: Holdings, held: Held) -> None:

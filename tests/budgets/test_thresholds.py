@@ -93,7 +93,7 @@ async def test_says_all_a_reader_needs(world: World) -> None:
         id=event.id,
         event_time=START,
         budget_id="b",
-        period="2026-11-20T00:00Z",
+        period="2026-11-20T00:00Z--2026-11-21T00:00Z",
         percent=80,
         spent_nanos=80 * DOLLAR,
         limit_nanos=100 * DOLLAR,
@@ -112,7 +112,7 @@ async def test_tells_each_percentage_once_in_a_period_and_again_in_the_next(worl
     await ticked(world, ledger, bus)
 
     told = [event.period for event in bus.events if isinstance(event, ThresholdCrossed)]
-    assert told == ["2026-11-20T00:00Z", "2026-11-21T00:00Z"]
+    assert told == ["2026-11-20T00:00Z--2026-11-21T00:00Z", "2026-11-21T00:00Z--2026-11-22T00:00Z"]
     assert len({event.id for event in bus.events}) == 2
 
 
@@ -230,7 +230,7 @@ async def test_a_period_that_is_over_is_judged_as_it_ended(world: World) -> None
 
     assert none == []
     assert isinstance(told, ThresholdCrossed)
-    assert (told.period, told.limit_nanos) == ("2026-11-20T00:00Z", 200 * DOLLAR)
+    assert (told.period, told.limit_nanos) == ("2026-11-20T00:00Z--2026-11-21T00:00Z", 200 * DOLLAR)
     assert told.projected_exhaustion is None
 
 
@@ -266,7 +266,7 @@ async def test_tells_the_first_refusal_of_a_period_once(world: World) -> None:
             id=bus.events[0].id,
             event_time=refused_at,
             budget_id="b",
-            period="2026-11-20T00:00Z",
+            period="2026-11-20T00:00Z--2026-11-21T00:00Z",
             settled_nanos=90 * DOLLAR,
             leased_nanos=5 * DOLLAR,
             limit_nanos=101 * DOLLAR,

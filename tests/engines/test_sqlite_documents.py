@@ -42,6 +42,23 @@ async def test_opens_nothing_before_the_first_use(tmp_path: Path, path: Path) ->
     assert (before, found, names_in(tmp_path)) == ([], [None], ["new"])
 
 
+async def test_makes_files_for_their_owner_alone(documents: SqliteDocuments, path: Path) -> None:
+    await documents.commit([Put(A, {"n": 1})])
+
+    modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    assert modes == dict.fromkeys(("state.sqlite", "state.sqlite-shm", "state.sqlite-wal"), 0o600)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_leaves_a_folder_that_is_there_as_it_is(path: Path) -> None:
+    path.parent.mkdir(parents=True, mode=0o750)
+    documents = SqliteDocuments(path)
+    await documents.get_many([A])
+    await documents.aclose()
+
+    assert path.parent.stat().st_mode & 0o777 == 0o750
+
+
 async def test_keeps_documents_and_versions_when_opened_again(path: Path) -> None:
     first = SqliteDocuments(path)
     await first.commit([Put(A, {"n": 1})])

@@ -22,6 +22,7 @@ from common.llm.price_book import bundled_book
 from scripts.simulated import (
     anthropic_requests,
     gemini_requests,
+    interactions_requests,
     openai_completions,
     openai_requests,
     responses_requests,
@@ -60,6 +61,9 @@ ENDPOINTS: Mapping[FormName, Endpoint] = {
         "POST",
         "/v1beta/models/m:streamGenerateContent",
         "gemini_content_stream",
+    ),
+    "gemini_interactions": Endpoint(
+        "gemini", "interactions", "POST", "/v1beta/interactions", "gemini_interactions"
     ),
 }
 COMPACT = Endpoint(
@@ -117,6 +121,8 @@ def check_accepted(form: FormName, model: str, body: bytes) -> None:
         exchange = Exchange("req_1", "cmpl_1", "1", AT)
         call = Call("openai", "POST", "/v1/completions", {}, exchange)
         openai_completions.answer(call, body, Behaviour(output_tokens=1))
+    elif form == "gemini_interactions":
+        interactions_requests.parse(parsed, ())
     else:
         gemini_requests.parse(model, parsed, stream=form == "gemini_content_stream")
 
@@ -296,6 +302,30 @@ def _content(random: Random, form: FormName) -> Generated:
     return made
 
 
+def _interaction(random: Random, form: FormName) -> Generated:
+    model = random.choice(("gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.0-flash"))
+    request: dict[str, Any] = {"model": model, "input": _text(random)}
+    made = Generated(form, model, request, ("generation_config", "max_output_tokens"))
+    made.least = 256 if model == "gemini-2.0-flash" else THINKING_CAP
+    _cap(random, made, 8_000)
+    if random.random() < 0.3:
+        request.setdefault("generation_config", {})["temperature"] = 1
+    elif "generation_config" not in request and random.random() < 0.5:
+        request["generation_config"] = random.choice((None, {}))
+    if random.random() < 0.25:
+        made.least = None
+        hazard = random.choice(("json", "any"))
+        if hazard == "json":
+            request["response_format"] = {"type": "text", "mime_type": "application/json"}
+        else:
+            request["tools"] = [{"type": "function", "name": "look"}]
+            request["generation_config"] = {
+                **(request.get("generation_config") or {}),
+                "tool_choice": "any",
+            }
+    return made
+
+
 _CAMEL = ("generationConfig", "maxOutputTokens")
 _CHAT_HAZARDS: tuple[dict[str, Any], ...] = (
     {"response_format": {"type": "json_object"}},
@@ -336,5 +366,6 @@ _MAKERS: Mapping[FormName, Callable[[Random, FormName], Generated]] = {
     "anthropic_messages": _message,
     "gemini_content": _content,
     "gemini_content_stream": _content,
+    "gemini_interactions": _interaction,
 }
 FORMS_WITH_CAP = tuple(_MAKERS)

@@ -140,7 +140,7 @@ def test_an_edit_changes_one_run_of_bytes(form: FormName) -> None:
             edits += 1
             was, now = changed_part(made.body, edited.body)
             assert was.isdigit() or was in b"null" or was in b'"auto"', was
-            assert len(now) <= len(b',"generationConfig":{"maxOutputTokens":8192}')
+            assert len(now) <= len(b',"generation_config":{"max_output_tokens":8192}')
             again = lower_cap(edited.body, recipient, tokens)
             assert edited.member == "service_tier" or not isinstance(again, Edited)
     assert edits > 50

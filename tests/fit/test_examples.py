@@ -190,10 +190,16 @@ def test_tells_how_much_until_when_and_who_can_help(found: NoFit | WouldFit, adv
     )
 
 
+def test_counts_as_held_for_others_what_a_call_holds() -> None:
+    told = no_room_text(Short("b", PERIOD, 1, free=400_000_000), WouldFit(nothing=True), NOW)
+
+    assert "$19.87654321 is spent and $0.1 held for other calls, which leaves $0.52345679." in told
+
+
 def test_tells_of_a_limit_that_was_lowered_below_what_is_spent() -> None:
     period = Period(id="all:total", limit=100_000_000_000, ends_at=FOREVER, settled=200_000_000_000)
 
     told = no_room_text(Short("all", period, 1), WouldFit(nothing=True), NOW)
 
-    assert "may cost $0.000000001: of its limit of $100, $200 is spent and $0 held" in told
+    assert "may cost $0.000000001: of its limit of $100, $200 is spent, which leaves $0." in told
     assert "which leaves $0. It does not reset." in told

@@ -22,6 +22,7 @@ MODELS: dict[FormName, str] = {
     "anthropic_messages": MESSAGES,
     "gemini_content": OLD_FLASH,
     "gemini_content_stream": OLD_FLASH,
+    "gemini_interactions": OLD_FLASH,
 }
 
 
@@ -88,6 +89,26 @@ MODELS: dict[FormName, str] = {
             '{"generationConfig": {"maxOutputTokens":512}}',
         ),
         ("gemini_content", "{}", '{"generationConfig":{"maxOutputTokens":512}}'),
+        (
+            "gemini_interactions",
+            '{"generation_config":{"seed":1,"max_output_tokens" : 600}}',
+            '{"generation_config":{"seed":1,"max_output_tokens" : 512}}',
+        ),
+        (
+            "gemini_interactions",
+            '{"input":"ü","generation_config":{"seed":{"a":1} }}',
+            '{"input":"ü","generation_config":{"seed":{"a":1} ,"max_output_tokens":512}}',
+        ),
+        (
+            "gemini_interactions",
+            '{"generation_config": null}',
+            '{"generation_config": {"max_output_tokens":512}}',
+        ),
+        (
+            "gemini_interactions",
+            '{"input":"x"}',
+            '{"input":"x","generation_config":{"max_output_tokens":512}}',
+        ),
     ],
 )
 def test_changes_the_cap_and_no_other_byte(form: FormName, before: str, after: str) -> None:
@@ -180,6 +201,40 @@ def test_leaves_alone_what_gemini_must_not_cut(
     assert lower_cap(body, recipient_of("gemini_content", FLASH), 4_096) == NotSafe(reason)
 
 
+PLAIN = {"type": "text", "mime_type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "config", "reason"),
+    [
+        ({"response_format": {"type": "object"}}, {}, "structured_output"),
+        ({"response_format": {**PLAIN, "schema": {}}}, {}, "structured_output"),
+        (
+            {"response_format": [PLAIN, {"type": "text", "mime_type": "application/json"}]},
+            {},
+            "structured_output",
+        ),
+        ({"response_format": "json"}, {}, "structured_output"),
+        ({"response_mime_type": "application/json"}, {}, "structured_output"),
+        ({"response_format": {"type": "image"}}, {}, "media_output"),
+        ({"response_modalities": ["text", "image"]}, {}, "media_output"),
+        ({}, {"tool_choice": "any"}, "forced_tool"),
+        ({}, {"tool_choice": {"allowed_tools": {"mode": "any", "tools": ["f"]}}}, "forced_tool"),
+        ({}, {"tool_choice": {"type": "function"}}, "forced_tool"),
+        ({}, {"maxOutputTokens": 8_000}, "duplicate_members"),
+        ({}, {"max_output_tokens": "9"}, "cap_unreadable"),
+        ({"generation_config": []}, {}, "unreadable"),
+    ],
+)
+def test_leaves_alone_what_an_interaction_must_not_cut(
+    request_: dict[str, Any], config: dict[str, Any], reason: Reason
+) -> None:
+    whole = {"generation_config": {"max_output_tokens": 9_000, **config}, **request_}
+    body = json.dumps(whole).encode()
+
+    assert lower_cap(body, recipient_of("gemini_interactions", FLASH), 4_096) == NotSafe(reason)
+
+
 @pytest.mark.parametrize(
     ("form", "more"),
     [
@@ -205,6 +260,21 @@ def test_leaves_alone_what_gemini_must_not_cut(
                     "responseMimeType": "text/plain",
                     "responseModalities": ["TEXT"],
                 },
+            },
+        ),
+        (
+            "gemini_interactions",
+            {
+                "response_format": [PLAIN, {"type": "text"}],
+                "response_modalities": ["text"],
+                "generation_config": {"max_output_tokens": 9_000, "tool_choice": "validated"},
+            },
+        ),
+        (
+            "gemini_interactions",
+            {
+                "response_mime_type": "text/plain",
+                "generation_config": {"tool_choice": {"allowed_tools": {"mode": "auto"}}},
             },
         ),
     ],

@@ -79,3 +79,18 @@ def test_leaves_gemini_s_thoughts_their_room(
 
     assert isinstance(lower_cap(body, recipient, least), Edited)
     assert lower_cap(body, recipient, least - 1) == NotSafe("below_least")
+
+
+@pytest.mark.parametrize(
+    ("model", "level", "least"),
+    [(FLASH, None, 2_048), ("gemini-3-pro", "minimal", 2_048), (OLD_FLASH, None, 1)],
+)
+def test_leaves_the_thoughts_of_an_interaction_their_room(
+    model: str, level: str | None, least: int
+) -> None:
+    config = {"max_output_tokens": 9_000, "thinking_level": level}
+    body = json.dumps({"generation_config": config}).encode()
+    recipient = recipient_of("gemini_interactions", model)
+
+    assert isinstance(lower_cap(body, recipient, least), Edited)
+    assert lower_cap(body, recipient, least - 1) == NotSafe("below_least")

@@ -101,7 +101,9 @@ def test_does_not_forward_what_is_not_listed(path: str, method: str) -> None:
 def test_names_the_method_that_a_path_takes() -> None:
     found = resolve("GET", "/v1/chat/completions", {})
 
-    assert found == NotForwarded("openai", "/v1/chat/completions", ("POST",), "openai")
+    assert found == NotForwarded(
+        "openai", "/v1/chat/completions", ("POST",), "openai", listable=True
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -45,6 +45,24 @@ def test_finds_a_model_s_call(base: str, verb: str, name: str, form: str | None)
     assert found.model == "gemini-2.5-pro"
 
 
+@pytest.mark.parametrize("base", ["/gemini/v1", "/gemini/v1beta", "/v1beta", "/v1"])
+@pytest.mark.parametrize(
+    ("method", "path", "name", "form"),
+    [
+        ("POST", "/interactions", "interactions", "gemini_interactions"),
+        ("GET", "/interactions/v1_1", "interactions.stored", None),
+        ("DELETE", "/interactions/v1_1", "interactions.stored", None),
+        ("POST", "/interactions/v1_1/cancel", "interactions.cancel", None),
+    ],
+)
+def test_finds_interactions(base: str, method: str, path: str, name: str, form: str | None) -> None:
+    found = resolve(method, f"{base}{path}", {})
+
+    assert isinstance(found, Endpoint)
+    assert (found.protocol, found.name, found.form) == ("gemini", name, form)
+    assert (found.model, found.upstream) == (None, "gemini")
+
+
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
@@ -62,6 +80,27 @@ def test_lists_models_free(path: str, headers: dict[str, str]) -> None:
     assert (found.protocol, found.name, found.metered) == ("gemini", "models", False)
 
 
+@pytest.mark.parametrize("root", ["/gemini/v1beta", "/gemini/v1", "/v1beta", "/v1"])
+@pytest.mark.parametrize(
+    ("method", "path", "why"),
+    [
+        ("POST", "/cachedContents", "storage"),
+        ("PATCH", "/cachedContents/c", "storage"),
+        ("GET", "/cachedContents", None),
+        ("GET", "/cachedContents/c", None),
+        ("DELETE", "/cachedContents/c", None),
+    ],
+)
+def test_cached_contents_cost_when_they_are_made_or_prolonged(
+    root: str, method: str, path: str, why: str | None
+) -> None:
+    found = resolve(method, root + path, {})
+
+    assert isinstance(found, Endpoint)
+    assert (found.protocol, found.upstream, found.name) == ("gemini", "gemini", "cached_contents")
+    assert (found.unmetered, found.metered) == (why, why is not None)
+
+
 def test_a_tuned_model_of_openai_stays_openai_s() -> None:
     found = resolve("GET", "/v1/models/ft:gpt-4o-mini:org::id", {})
 
@@ -73,6 +112,13 @@ def test_a_tuned_model_of_openai_stays_openai_s() -> None:
     "path",
     [
         "/gemini/v1beta/models/m:batchGenerateContent",
+        "/gemini/v1beta/interactions/",
+        "/gemini/v1beta/interactions/..",
+        "/gemini/v1beta/interactions/../models:x",
+        "/gemini/v1beta/interactions/v1_1/steps",
+        "/gemini/v1alpha/interactions",
+        "/gemini/v1beta/agents",
+        "/v1/interactions/v1_1/cancel/x",
         "/gemini/v1beta/models/m:predictLongRunning",
         "/gemini/v1beta/models/m:countTokens:generateContent",
         "/gemini/v1beta/models/m:generateContent/",
@@ -81,9 +127,10 @@ def test_a_tuned_model_of_openai_stays_openai_s() -> None:
         "/gemini/v1beta/models/..",
         "/gemini/v1beta/tunedModels/t:generateContent",
         "/gemini/v1alpha/models/m:generateContent",
-        "/gemini/v1beta/cachedContents",
+        "/gemini/v1beta/cachedContents/a/b",
+        "/gemini/v1beta/cachedContents/..",
+        "/gemini/v1alpha/cachedContents",
         "/gemini/v1beta/files",
-        "/v1beta/interactions",
         "/gemini/upload/v1beta/files",
     ],
 )

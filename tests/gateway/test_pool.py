@@ -140,7 +140,24 @@ def test_other_answers_say_nothing_about_a_key(status: int, clock: SetClock) -> 
         (_endpoint("/openai/v1/files"), b"--x", True),
         (_endpoint("/openai/v1/batches"), b"{}", True),
         (_endpoint("/gemini/v1beta/models/g:generateContent"), b'{"cachedContent":"c"}', True),
+        (_endpoint("/gemini/v1beta/interactions"), b'{"model":"m"}', True),
+        (_endpoint("/gemini/v1beta/interactions"), b'{"model":"m","store":false}', False),
+        *(
+            (_endpoint("/gemini/v1beta/interactions"), b'{"store":false,"%b":"x"}' % name, True)
+            for name in (
+                *(b"previous_interaction_id", b"continuation_token", b"cached_content"),
+                *(b"agent", b"environment"),
+            )
+        ),
+        (_endpoint("/gemini/v1beta/interactions/v1_1", "GET"), b"", True),
+        (_endpoint("/gemini/v1beta/interactions/v1_1", "DELETE"), b"", True),
+        (_endpoint("/gemini/v1beta/interactions/v1_1/cancel"), b"", True),
+        (_endpoint("/gemini/v1beta/models/g:generateContent"), b'{"cached_content":"c"}', True),
         (_endpoint("/gemini/v1beta/models/g:generateContent"), b"{}", False),
+        (_endpoint("/gemini/v1beta/cachedContents"), b"{}", True),
+        (_endpoint("/gemini/v1beta/cachedContents", "GET"), b"", True),
+        (_endpoint("/gemini/v1beta/cachedContents/c", "PATCH"), b"{}", True),
+        (Endpoint("openai", "unmetered", "POST", "/v1/x", "unread"), b"{}", True),
     ],
 )
 def test_knows_which_calls_name_objects(endpoint: Endpoint, body: bytes, bound: bool) -> None:

@@ -73,6 +73,10 @@ def _planned(number: int, draw: random.Random, prefixed: Sequence[str]) -> Plann
         verb = draw.choice(_STREAMING) if stream else "generateContent"
         path = f"/gemini/v1beta/models/{draw.choice(GEMINI_MODELS)}:{verb}"
         body = {"contents": [{"parts": [{"text": f"{number} {text}"}]}]}
+        if draw.random() < 0.4:
+            path = "/gemini/v1beta/interactions"
+            model = draw.choice(GEMINI_MODELS)
+            body = {"model": model, "input": f"{number} {text}", "stream": stream}
     elif protocol == "openai":
         path = "/openai/v1/chat/completions"
         body = {"model": draw.choice(OPENAI_MODELS), "messages": messages, "stream": stream}

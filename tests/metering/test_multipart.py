@@ -1,16 +1,23 @@
 """A form is read only where every reader would read the same."""
 
 import tracemalloc
+from collections.abc import Collection, Mapping
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.llm.multipart import form_fields, is_announced
+from common.llm.multipart import is_announced, read_form
 from common.llm.protocols import openai_media
 
 WANTED = ("model", "stream")
+
+
+def form_fields(body: bytes, wanted: Collection[str]) -> Mapping[str, str | None] | None:
+    """The wanted fields, or None where any of them cannot be read for sure."""
+    form = read_form(body, wanted)
+    return None if form is None or None in form.fields.values() else form.fields
 
 
 def part(head: str, value: bytes) -> bytes:
@@ -130,6 +137,22 @@ def test_sees_a_hidden_field_across_its_blocks(at: int) -> None:
 
     assert form_fields(MODEL + named("prompt", value) + END, WANTED) is None
     assert form_fields(MODEL + named("prompt", value.replace(b"-d", b"_d")) + END, WANTED)
+
+
+def test_tells_the_parts_and_which_field_is_not_sure() -> None:
+    body = MODEL + named("size", b"1x1") + named("size", b"2x2") + FILE + END
+
+    form = read_form(body, ("model", "size"))
+
+    assert form is not None
+    assert form.fields == {"model": "whisper-1", "size": None}
+    assert [(each.name, each.is_file) for each in form.parts] == [
+        ("model", False),
+        ("size", False),
+        ("size", False),
+        ("file", True),
+    ]
+    assert body[form.parts[3].start : form.parts[3].end] == bytes(range(256)) * 4
 
 
 PIECES = st.lists(

@@ -11,6 +11,7 @@ from genai_prices import data_units, types
 from common.core.errors import InvalidInput
 from common.llm.capabilities import ModelCaps
 from common.llm.compile_book import compile_book
+from common.llm.picture_tokens import PictureTokens
 from common.llm.price_book import PriceBook
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -228,6 +229,16 @@ FREE = types.ModelPrice()
         ),
         ({"limits": [entry(models=["two"], max_output=1)]}, "unknown model lab/two"),
         ({"limits": [entry(models=["one"], max_output=0)]}, "max_output"),
+        ({"limits": [entry(models=["one"], pictures={"partial": 1, "shown": 1})]}, "need sizes"),
+        (
+            {
+                "limits": [
+                    entry(models=["one"], pictures={"partial": 1, "shown": 1, "grids": {"low": 1}})
+                ]
+            },
+            "grids and most_pixels",
+        ),
+        ({"limits": [entry(models=["one"], pictures={"sizes": {"low": {"1x1": 1}}})]}, "partial"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
@@ -285,6 +296,15 @@ def test_it_takes_the_larger_of_two_limits() -> None:
     card = compiled(model(), overlay={"limits": limits}).card("lab", "one")
     assert card is not None
     assert card.caps == ModelCaps(context_window=300, max_output=50, runs_tools="search")
+
+
+def test_it_keeps_what_pictures_take() -> None:
+    said = {"sizes": {"low": {"1x1": 7}}, "partial": 0, "shown": 5}
+    book = compiled(model(), overlay={"limits": [entry(models=["one"], pictures=said)]})
+    card = book.card("lab", "one")
+    assert card is not None
+    table = card.caps.pictures
+    assert table == PictureTokens({"low": {"1x1": 7}}, {}, 0, partial=0, shown=5)
 
 
 def test_it_knows_what_a_moving_name_may_be_billed_as() -> None:

@@ -39,8 +39,8 @@ def test_bills_images_by_their_tokens(caller: Caller) -> None:
     row = caller.row()
     assert reply["usage"] == row["usage"]
     assert reply["usage"]["output_tokens_details"] == {"image_tokens": 2112, "text_tokens": 0}
-    # gpt-image-1.5: text $5, output image $32 a million
-    assert row["billed_nanos"] == 5_000 + 2112 * 32_000
+    # gpt-image-1.5: text $5, output image $32 a million; each picture is a call by itself
+    assert row["billed_nanos"] == 2 * 5_000 + 2112 * 32_000
     assert base64.b64decode(reply["data"][1]["b64_json"]).startswith(b"\x89PNG")
     assert reply["data"][0] != reply["data"][1]
 
@@ -52,10 +52,55 @@ def test_bills_the_pictures_of_an_edit(caller: Caller) -> None:
     row = caller.row()
     partial, completed, _ = reply.text.split("\n\n")
     assert partial.startswith("event: image_edit.partial_image\n")
-    assert '"image_tokens":67' in completed
+    assert '"image_tokens":194' in completed
     assert row["usage"]["output_tokens"] == 272 + 100
     # input image $8
-    assert row["billed_nanos"] == 5_000 + 67 * 8_000 + 372 * 32_000
+    assert row["billed_nanos"] == 5_000 + 194 * 8_000 + 372 * 32_000
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "quality", "tokens"),
+    [
+        # Read off the calculator of OpenAI's guide "Image generation".
+        ("gpt-image-2", "1024x1024", "low", 196),
+        ("gpt-image-2", "1024x1024", "medium", 1756),
+        ("gpt-image-2", "1024x1024", "high", 7024),
+        ("gpt-image-2", "1024x1536", "high", 5488),
+        ("gpt-image-2", "1024x640", "high", 3824),
+        ("gpt-image-2", "2560x1440", "high", 7370),
+        ("gpt-image-2", "3840x1280", "high", 5311),
+        ("gpt-image-2", "3840x2160", "high", 13342),
+        ("gpt-image-2.5-flare", "1024x1024", "max", 7024),
+        ("gpt-image-2.5-sunburst", "1536x1024", "low", 158),
+        ("gpt-image-1", "1536x1024", "high", 6208),
+    ],
+)
+def test_bills_pictures_as_openais_calculator_does(
+    caller: Caller, model: str, size: str, quality: str, tokens: int
+) -> None:
+    reply = caller.post(IMAGES, an_image(model=model, size=size, quality=quality)).json()
+
+    assert reply["usage"]["output_tokens"] == tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("gpt-image-1", {"size": "1280x720"}),
+        ("gpt-image-1", {"quality": "max"}),
+        ("gpt-image-2", {"quality": "xhigh"}),
+        ("gpt-image-2", {"size": "1000x1000"}),
+        ("gpt-image-2", {"size": "512x512"}),
+        ("gpt-image-2", {"size": "3840x3840"}),
+        ("gpt-image-2", {"size": "3840x960"}),
+        ("gpt-image-2", {"size": "0x0"}),
+        ("gpt-image-2", {"size": ["1024x1024"]}),
+    ],
+)
+def test_refuses_pictures_that_a_model_does_not_make(
+    caller: Caller, model: str, fields: dict[str, Any]
+) -> None:
+    assert caller.post(IMAGES, an_image(model=model, **fields)).status_code == 400
 
 
 def test_does_not_tell_what_images_by_the_piece_cost(caller: Caller) -> None:

@@ -40,6 +40,29 @@ async def test_an_anthropic_endpoint_is_refused_in_anthropic_s_form(client: Clie
     assert (exchange.status, json.loads(exchange.content)["type"]) == (501, "error")
 
 
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/u/anthropic/v1/messages", "/anthropic/v1/"),
+        ("/u/gemini/v1/models/g:generateContent", "/gemini/v1beta/"),
+        ("/u/vertex/v1/publishers/google/models/g:generateContent", "/vertex/v1/"),
+    ],
+)
+async def test_a_vendor_s_own_path_under_u_is_told_its_own_address(
+    client: Client, path: str, root: str
+) -> None:
+    exchange = await client.call(path)
+
+    message = json.loads(exchange.content)["error"]["message"]
+    assert exchange.status in {405, 501}
+    assert f"its own paths begin with {root}." in message
+
+
+async def test_other_refused_paths_tell_no_other_address(client: Client) -> None:
+    for path in ("/openai/v1/assistants", "/anthropic/v1/skills", "/u/groq/v1/messages"):
+        assert b"its own paths" not in (await client.call(path)).content
+
+
 async def test_an_upgrade_is_refused(client: Client, upstream: ScriptedUpstream) -> None:
     exchange = await client.call(
         "/openai/v1/models",
@@ -67,6 +90,7 @@ async def test_other_paths_are_404_without_an_event(
     exchange = await client.call(path, headers={"x-gateway-key": ""})
 
     assert (exchange.status, exchange.complete, bus.events) == (404, True, [])
+    assert exchange.headers["x-gateway-error"] == "not_found"
     assert path in json.loads(exchange.content)["error"]["message"]
 
 

@@ -118,6 +118,23 @@ async def test_gives_a_model_of_no_price_list_a_document_of_its_own(
     assert len(every_one) == 16 + 200
 
 
+async def test_gives_a_made_up_name_of_a_listed_model_a_document_of_its_own(
+    documents: Documents, clock: SetClock
+) -> None:
+    """Some providers answer any name with one model; a shorter name of it is shared as it is."""
+    name = "gpt-x-of-a-name-that-is-long-2026-11-01"
+    short = [a_call(n, model_sent=name[: n + 1], model_billed=name) for n in range(len(name))]
+    made_up = [a_call(1_000 + n, model_sent=f"made-up-{n}") for n in range(200)]
+
+    await apply_events(documents, short, clock)
+    shared = [d.ref async for d in every(documents, COLLECTIONS["hour"])]
+    await apply_events(documents, made_up, clock)
+
+    assert len(shared) <= 16
+    every_one = [d.ref async for d in every(documents, COLLECTIONS["hour"])]
+    assert len(every_one) == len(shared) + 200
+
+
 async def test_says_when_documents_and_markers_may_go(
     documents: Documents, clock: SetClock
 ) -> None:

@@ -1,6 +1,5 @@
-"""What was logged or given up is published again, and counted once for all that."""
+"""What was logged because the bus took it not is published again."""
 
-import asyncio
 import base64
 import json
 import logging
@@ -12,19 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from common.adapters.bus_subscriptions import Redelivery
-from common.adapters.local_bus import LocalBus
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.system_clock import SystemClock
 from common.core.errors import PublishFailed
-from common.core.events import Event, KeyEvent, UsageEvent
+from common.core.events import Event, KeyEvent
 from common.runtime.app import app
 from common.runtime.logs import JsonLines
-from common.usage.apply_events import MARKER_LIFE, apply_events
+from common.usage.apply_events import MARKER_LIFE
 from scripts.commands.replay_events import OLDEST, PUBLISHED, cli, replay
-from scripts.local_stack.pushes import push_subscriptions
 from tests.api.conftest import NOW, KeepingBus, a_call
-from tests.usage.sums import expected, stored
 
 KEY_EVENT = KeyEvent(
     id="k1",
@@ -140,53 +134,6 @@ def run(*arguments: str, given: str = "") -> Result:
     """Run the command in this process, with an App of its own."""
     app.cache_clear()
     return CliRunner().invoke(cli, arguments, input=given)
-
-
-async def _redelivered(data: Path, *events: UsageEvent, attempts: int, refuse: bool) -> None:
-    """Publish, and deliver to a `usage` that counts, or that refuses everything."""
-    documents, clock = SqliteDocuments(data / "state.sqlite"), SystemClock()
-
-    async def count(envelope: dict[str, Any]) -> int:
-        if refuse:
-            return 503
-        event = UsageEvent.model_validate_json(base64.b64decode(envelope["message"]["data"]))
-        applied = await apply_events(documents, [event], clock)
-        return 500 if applied.failed else 204
-
-    [subscription] = [each for each in push_subscriptions() if each.topic == "usage"]
-    bus = LocalBus(
-        data / "bus.sqlite",
-        clock,
-        [type(subscription)(subscription.name, "usage", subscription.types, count)],
-        redelivery=Redelivery(first_s=0.001, attempts=attempts),
-    )
-    for event in events:
-        await bus.publish("usage", event)
-    await bus.start()
-    await bus.drain(20)
-    await bus.aclose()
-    await documents.aclose()
-
-
-def test_brings_back_dead_letters_of_the_local_bus(data: Path) -> None:
-    """Twice replayed, counted once."""
-    now = SystemClock().now()
-    events = [a_call(n, event_time=now - timedelta(hours=n)) for n in range(5)]
-    asyncio.run(_redelivered(data, *events, attempts=2, refuse=True))
-
-    runs = [run("--local-dead-letters") for _ in range(2)]
-    asyncio.run(_redelivered(data, attempts=2, refuse=False))
-
-    assert [(each.exit_code, each.stdout) for each in runs] == [(0, "5 published\n")] * 2
-
-    async def sums() -> Any:
-        documents = SqliteDocuments(data / "state.sqlite")
-        try:
-            return await stored(documents, "hour")
-        finally:
-            await documents.aclose()
-
-    assert asyncio.run(sums()) == expected(events, "hour")
 
 
 def test_reads_files_and_standard_input(data: Path) -> None:

@@ -1,8 +1,9 @@
 """What somebody has spent: the sum over the calls, wherever the boundary of the sources lies."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 
 from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.budgets.budgets import Budget
+from common.budgets.budgets import Budget, Spender, budgets_of
 from common.budgets.calendar import Calendar
 from common.budgets.sweep import Asked
 from common.core.errors import StoreUnavailable
 from common.core.events import UsageEvent
-from common.core.ports import Documents, Row, Value, Warehouse
+from common.core.ports import Documents, Put, Query, Row, Value, Warehouse
 from common.runtime.spending import spent_of
 from common.usage.apply_events import apply_events
+from common.usage.rollups import COLLECTIONS
 from common.usage.spent import Portion, Spent, Who
 from common.warehouse.tables import load_definitions
 from tests.api.conftest import NOW, SetClock, a_call
@@ -248,6 +250,65 @@ async def test_a_budget_counts_what_it_applies_to(
     ask = spent_of(Spent(documents, warehouse, clock))
 
     assert await ask([Asked(budget, NOW - DAY, None)]) == [nanos]
+
+
+ALIAS = {
+    "model_asked": "openai/gpt-4o",
+    "model_sent": "gpt-4o",
+    "model_billed": "gpt-4o-2024-08-06",
+}
+
+
+@pytest.mark.parametrize("age", [HOUR / 2, 5 * HOUR], ids=["rollups", "warehouse"])
+@pytest.mark.parametrize(
+    ("named", "models"),
+    [
+        (ALIAS, ("gpt-4o",)),
+        (ALIAS, ("gpt-4o-*",)),
+        (ALIAS, ("openai/*",)),
+        (ALIAS, ("gpt-*", "claude-*")),
+        (ALIAS | {"model_sent": None}, ("claude-*",)),
+        (ALIAS | {"model_billed": None}, ("gpt-4o",)),
+        (ALIAS | {"model_billed": None}, ("openai/*",)),
+        ({"model_sent": "mine", "model_billed": "gpt-4o", "card": "openai/gpt-4o"}, ("mine",)),
+    ],
+)
+async def test_a_soft_budget_counts_the_calls_that_its_hard_twin_holds(  # noqa: PLR0917 - fixtures and the columns of the table
+    documents: Documents,
+    warehouse: Warehouse,
+    clock: SetClock,
+    age: timedelta,
+    named: dict[str, Any],
+    models: tuple[str, ...],
+) -> None:
+    """By the model that is sent: what the reply names is known too late to hold anything."""
+    call = a_call(1, priced_nanos=7, event_time=NOW - age, **named)
+    await record(documents, warehouse, [call], clock)
+    soft = Budget("b", "acme", "org:acme", Calendar("day"), 1, "soft", models=models)
+    spender = Spender("acme", "search", "crawler", None, "0123456789ab")
+    held = budgets_of([replace(soft, enforcement="hard")], spender, named["model_sent"])
+    ask = spent_of(Spent(documents, warehouse, clock))
+
+    [spent] = await ask([Asked(soft, NOW - DAY, None)])
+
+    assert spent == 7 * len(held)
+
+
+async def test_sums_that_were_kept_without_the_sent_model_are_still_read(
+    documents: Documents, warehouse: Warehouse, clock: SetClock
+) -> None:
+    call = a_call(1, priced_nanos=7, event_time=NOW - HOUR / 2)
+    await record(documents, warehouse, [call], clock)
+    for size in COLLECTIONS.values():
+        [kept] = await documents.query(Query(size))
+        older = {
+            json.dumps([*values[:-2], values[-1]]): amount
+            for name, amount in kept.data.items()
+            if name.startswith("[") and (values := json.loads(name))
+        }
+        await documents.commit([Put(kept.ref, older)])
+
+    assert await Spent(documents, warehouse, clock).of([of_acme(NOW - HOUR)]) == [7]
 
 
 async def test_the_last_seconds_need_no_warehouse(

@@ -8,13 +8,10 @@ pricing, "Grounding with Google Search".
   alone has no candidates' count.
 - Every chunk of a stream carries a whole usage, and counts may fall: the last one is taken whole.
   On Vertex AI chunks before the end tell the kind of traffic alone, which is no usage.
-- Details by modality need not add up to the counts: they only say which part is no text.
-- Searches are billed beside the tokens: since Gemini 3 by the query, before it by the prompt.
 
 The model and whether a reply streams stand in the path, so they are not in the facts of a body.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -24,17 +21,28 @@ from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, r
 from common.llm.json_pieces import ArraySplitter
 from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
 from common.llm.protocols import gemini_bounds
+from common.llm.protocols.gemini_usage import (
+    Spelling,
+    billed_searches,
+    by_modality,
+    input_units,
+    named_tier,
+)
 from common.llm.sse import EventSplitter, event_data
 
 CHUNK_LIMIT_BYTES = 4 * 1024 * 1024
 """A generated image is one chunk, as base64."""
 
-_PARTS = {"AUDIO": "audio", "IMAGE": "image", "DOCUMENT": "image", "VIDEO": "video"}
-"""Modalities with rates of their own. Pages of documents are billed as images."""
-
-_BILLED_BY_PROMPT = re.compile(r"gemini-[12]\b")
+_SPELT = Spelling(
+    prompt="promptTokenCount",
+    tool_use="toolUsePromptTokenCount",
+    cached="cachedContentTokenCount",
+    # The reference spells the details of embeddings in the singular.
+    details=("promptTokensDetails", "promptTokenDetails", "toolUsePromptTokensDetails"),
+    cached_details="cacheTokensDetails",
+    tokens="tokenCount",
+)
 _ON_DEMAND = "on_demand_"
-_UNSPECIFIED = "unspecified"
 _TRAFFIC_ALONE = {"trafficType"}
 _AMBIGUOUS = object()
 
@@ -89,7 +97,7 @@ def read_embeddings(body: bytes) -> Metered:
     if not isinstance(usage, dict):
         return Metered(untold=True)
     anomalies: list[str] = []
-    units = _input_units(usage, Counts(anomalies))
+    units = input_units(usage, Counts(anomalies), _SPELT)
     return Metered(
         lines=() if units is None else (UsageLine(units),),
         final=units is not None,
@@ -236,8 +244,7 @@ class _Reading:
         """What is billed beside tokens. No list has a rate for maps: such a call has no cost."""
         fees = {}
         if self._queries:
-            by_prompt = _BILLED_BY_PROMPT.match(model) is not None
-            fees["web_searches"] = 1 if by_prompt else len(self._queries)
+            fees["web_searches"] = billed_searches(model, len(self._queries))
         if self._maps:
             fees["map_groundings"] = 1
         return fees
@@ -245,7 +252,7 @@ class _Reading:
 
 def _units(usage: Mapping[str, Any], counts: Counts) -> dict[str, int] | None:
     """The counters by unit, or None where the one that everything rests on cannot be read."""
-    units = _input_units(usage, counts)
+    units = input_units(usage, counts, _SPELT)
     if units is None:
         return None
     shown = counts.read(usage, "candidatesTokenCount") or 0
@@ -253,62 +260,17 @@ def _units(usage: Mapping[str, Any], counts: Counts) -> dict[str, int] | None:
     units["output_tokens"] = shown + thoughts
     if thoughts:
         units["output_reasoning_tokens"] = thoughts
-    parts = _by_modality(usage, counts, ("candidatesTokensDetails",), shown)
+    parts = by_modality(usage, counts, ("candidatesTokensDetails",), _SPELT.tokens, shown)
     units.update({f"output_{name}_tokens": count for name, count in parts.items()})
     return units
 
 
-def _input_units(usage: Mapping[str, Any], counts: Counts) -> dict[str, int] | None:
-    prompt = counts.read(usage, "promptTokenCount")
-    if prompt is None:
-        counts.anomalies.append("usage lacks promptTokenCount")
-        return None
-    total = prompt + (counts.read(usage, "toolUsePromptTokenCount") or 0)
-    units = {"input_tokens": total}
-    cached = counts.read(usage, "cachedContentTokenCount") or 0
-    if cached > prompt:
-        counts.anomalies.append(f"cachedContentTokenCount {cached} is more than the whole {prompt}")
-        cached = 0
-    if cached:
-        units["cache_read_tokens"] = cached
-    # The reference spells the details of embeddings in the singular.
-    lists = ("promptTokensDetails", "promptTokenDetails", "toolUsePromptTokensDetails")
-    parts = _by_modality(usage, counts, lists, total)
-    units.update({f"input_{name}_tokens": count for name, count in parts.items()})
-    if cached:
-        in_cache = _by_modality(usage, counts, ("cacheTokensDetails",), cached)
-        # A list that prices cached audio asks how much there is, also where there is none.
-        for name in parts if "cacheTokensDetails" in usage else in_cache:
-            units[f"cache_{name}_read_tokens"] = min(in_cache.get(name, 0), parts.get(name, 0))
-    return units
-
-
-def _by_modality(
-    usage: Mapping[str, Any], counts: Counts, names: tuple[str, ...], whole: int
-) -> dict[str, int]:
-    """The tokens that are no text, by what they are; none where they exceed the whole."""
-    parts: dict[str, int] = {}
-    for name in names:
-        details = usage.get(name)
-        for entry in details if isinstance(details, list) else ():
-            modality = entry.get("modality") if isinstance(entry, dict) else None
-            part = _PARTS.get(modality) if isinstance(modality, str) else None
-            if part is not None and (count := counts.read(entry, "tokenCount")):
-                parts[part] = parts.get(part, 0) + count
-    if sum(parts.values()) > whole:
-        counts.anomalies.append(f"{names[0]} add up to more than the whole {whole}")
-        return {}
-    return parts
-
-
 def _tier(usage: Mapping[str, Any]) -> str | None:
     """The service tier; on Vertex AI the kind of traffic, of which on demand is the usual one."""
-    tier, traffic = usage.get("serviceTier"), usage.get("trafficType")
-    if isinstance(tier, str) and not tier.lower().endswith(_UNSPECIFIED):
-        return tier.lower()
-    if isinstance(traffic, str) and not traffic.lower().endswith(_UNSPECIFIED):
-        return traffic.lower().removeprefix(_ON_DEMAND).replace("on_demand", "standard")
-    return None
+    if (tier := named_tier(usage.get("serviceTier"))) is not None:
+        return tier
+    traffic = named_tier(usage.get("trafficType"))
+    return traffic and traffic.removeprefix(_ON_DEMAND).replace("on_demand", "standard")
 
 
 def _visible_bytes(part: object, chunk_bytes: int) -> int:

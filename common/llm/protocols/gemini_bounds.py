@@ -38,7 +38,7 @@ _TIER_PREFIX = "service_tier_"
 def read_content(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> BoundFacts:
     """What generating content may use. `config` is the request's generation configuration."""
     named_in = "unreadable" if _both(parsed, config) else None
-    tier, contexts = _tier(parsed.get("serviceTier", parsed.get("service_tier")))
+    tier, contexts = read_tier(parsed.get("serviceTier", parsed.get("service_tier")))
     modalities = config.get("responseModalities", config.get("response_modalities"))
     candidates = config.get("candidateCount", config.get("candidate_count"))
     return BoundFacts(
@@ -78,7 +78,8 @@ def _both(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     return any(name in members and other in members for name, other, members in pairs)
 
 
-def _tier(asked: object) -> tuple[str | None, tuple[tuple[str, frozenset[str]], ...]]:
+def read_tier(asked: object) -> tuple[str | None, tuple[tuple[str, frozenset[str]], ...]]:
+    """The tier that a request asks for, None for the usual one, and what a reply may name."""
     if asked is None:
         return None, (("service_tier", frozenset()),)
     tier = asked.lower().removeprefix(_TIER_PREFIX) if isinstance(asked, str) else "unreadable"

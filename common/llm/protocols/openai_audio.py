@@ -12,7 +12,7 @@ from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request
 from common.llm.metered import Metered, UsageLine, unreadable
-from common.llm.protocols import openai_media
+from common.llm.protocols import openai_media, openai_media_bounds
 from common.llm.protocols.openai_media import Part, StreamTap, metered, token_units
 
 _AUDIO: Part = ("input_audio_tokens", "input_tokens", ("input_token_details", "audio_tokens"))
@@ -29,7 +29,13 @@ def read_speech_facts(body: bytes) -> CallFacts:
         facts,
         stream=parsed.get("stream_format") == "sse",
         characters=len(text) if isinstance(text, str) else None,
+        bound=openai_media_bounds.read_speech(parsed),
     )
+
+
+def read_transcript_facts(body: bytes) -> CallFacts:
+    """Facts of a request for a transcription or a translation."""
+    return openai_media.read_facts(body, openai_media_bounds.read_transcript)
 
 
 def read_speech(body: bytes) -> Metered:

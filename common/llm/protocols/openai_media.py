@@ -9,10 +9,12 @@ be.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from common.llm.facts import CallFacts, parse_request, read_model
+from common.llm.facts import BoundFacts, CallFacts, parse_request, read_model
 from common.llm.long_events import LongEventSplitter, told_in
 from common.llm.metered import Counts, Metered, UsageLine, numbers_only
-from common.llm.multipart import form_fields, is_form
+from common.llm.multipart import is_form, read_form
+from common.llm.protocols import openai_media_bounds
+from common.llm.protocols.openai_media_bounds import READ_OF_FORMS, MediaRequest
 from common.llm.sse import event_data
 
 ReadLines: TypeAlias = Callable[[Mapping[str, Any], list[str]], tuple[UsageLine, ...]]
@@ -30,18 +32,37 @@ _LAST = (
 """Types of the events that end what they are about."""
 
 
-def read_facts(body: bytes) -> CallFacts:
+def read_facts(
+    body: bytes, read_bound: Callable[[MediaRequest], BoundFacts] | None = None
+) -> CallFacts:
     """Facts of a request in JSON or as a form."""
-    fields = form_fields(body, ("model", "stream")) if is_form(body) else parse_request(body)
-    if fields is None:
+    asked = _read(body)
+    if asked is None:
         return CallFacts(readable=False, size_bytes=len(body), bounded=False)
     return CallFacts(
         readable=True,
-        model=read_model(fields.get("model")),
-        stream=fields.get("stream") in (True, "true", "True", "1"),
+        model=read_model(asked.members.get("model")),
+        stream=asked.members.get("stream") in (True, "true", "True", "1"),
         size_bytes=len(body),
         bounded=False,
+        bound=read_bound(asked) if read_bound is not None else None,
     )
+
+
+def read_picture_facts(body: bytes) -> CallFacts:
+    """Facts of a request for pictures."""
+    return read_facts(body, openai_media_bounds.read_pictures)
+
+
+def _read(body: bytes) -> MediaRequest | None:
+    if not is_form(body):
+        parsed = parse_request(body)
+        return None if parsed is None else MediaRequest(parsed, (), len(body))
+    form = read_form(body, READ_OF_FORMS)
+    if form is None or None in (form.fields.get("model", ""), form.fields.get("stream", "")):
+        return None
+    members = {name: value or "" for name, value in form.fields.items()}
+    return MediaRequest(members, form.parts, len(body))
 
 
 def metered(

@@ -1,11 +1,12 @@
 -- What the calls of one organisation cost in [@since, @until), by all that a budget can ask for.
+-- The model is the one that was sent, by which hard budgets apply: the billed one has another name.
 -- Calls that cost nothing are left out: callers can make up names of models without end.
 SELECT
   team,
   project,
   agent,
   line,
-  IFNULL(model_billed, model_asked) AS model,
+  model_sent AS model,
   SUM(priced_nanos) AS priced_nanos
 FROM usage
 WHERE event_time >= @since
