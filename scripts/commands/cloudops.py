@@ -1,18 +1,20 @@
-"""`scripts/cloudops`: the operators' command line, an HTTP client of the API and nothing more.
+"""`scripts/cloudops`: the operators' command line, an HTTP client of the API.
+
+`import` alone asks no server: it turns a file into another.
 
 What is printed as money is the exact text of the API's answer. Every command answers with exit code
 0, or says in one line what is wrong and ends with 1.
 """
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from scripts.commands.cloudops_apply import apply_manifest
 from scripts.commands.cloudops_budgets import budgets, key_budget
-from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text
-from scripts.commands.cloudops_doctor import findings
+from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text, segment
+from scripts.commands.cloudops_doctor import doctor
+from scripts.commands.cloudops_import import imports
 from scripts.commands.cloudops_session import (
     AsJson,
     Given,
@@ -44,10 +46,12 @@ for name, group in (
     ("projects", projects),
     ("budgets", budgets),
     ("upstreams", upstreams),
+    ("import", imports),
 ):
     app.add_typer(group, name=name)
 
 command(app, "apply")(apply_manifest)
+command(app, unusable=2)(doctor)
 
 Org = Annotated[str, typer.Option("--org", help="id of the organisation")]
 AnyOrg = Annotated[str | None, typer.Option("--org", help="only this organisation")]
@@ -133,7 +137,15 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
     agent: Annotated[str, typer.Option(help="id of the agent its calls are attributed to")],
     project: Annotated[str | None, typer.Option(help="id of a project")] = None,
     tag: TagList = None,
-    model: Annotated[list[str] | None, typer.Option(help="glob of allowed models")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="glob of allowed models; repeatable")
+    ] = None,
+    upstream: Annotated[
+        list[str] | None, typer.Option(help="glob of allowed upstreams; repeatable")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="a duration (90m, 30d), a date or a time; never if not given")
+    ] = None,
     on_disconnect: Annotated[
         str, typer.Option(help="when a client leaves: stop the call, or let it finish")
     ] = "stop",
@@ -158,9 +170,11 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
         "tags": _tags(tag),
         "policy": {
             "models": model or [],
+            "upstreams": upstream or [],
             "on_disconnect": on_disconnect,
             "limits": {"rpm": rpm, "tpm": tpm, "concurrency": concurrency},
         },
+        "expires_at": None if expires is None else moment_text(expires, ahead=True),
         **key_budget(budget, budget_period),
     }
     _made_key(session, "keys", body)
@@ -173,13 +187,13 @@ def rotate_key(
     overlap_s: Annotated[int, typer.Option(help="seconds the old key still works")] = 86_400,
 ) -> None:
     """Replace a key and print the new one, once. The old one works on for the overlap."""
-    _made_key(session, f"keys/{key_id}:rotate", {"overlap_s": overlap_s})
+    _made_key(session, f"keys/{segment(key_id)}:rotate", {"overlap_s": overlap_s})
 
 
 @command(keys, "revoke")
 def revoke_key(session: Session, key_id: KeyId) -> None:
     """Withdraw a key."""
-    print_answer(session, session.client.post(f"keys/{key_id}:revoke", {}))
+    print_answer(session, session.client.post(f"keys/{segment(key_id)}:revoke", {}))
 
 
 @command(app)
@@ -250,7 +264,7 @@ def calls(
 @command(app)
 def prices(
     session: Session,
-    model: Annotated[str, typer.Argument(help="part of a model's id or name")],
+    model: Annotated[str, typer.Argument(help="part of a model's id or name; '' for all")],
     provider: Annotated[str | None, typer.Option(help="whose list")] = None,
 ) -> None:
     """Rates of the price book in force."""
@@ -269,26 +283,8 @@ def prices(
     columns += [Column("per", is_number=True), Column("usd", is_number=True)]
     print_table([*columns, Column("input tokens")], table)
     if not last["total"]["count"]:
-        fail(f"no model has {model!r} in its id or name")
-
-
-@command(app)
-def doctor(
-    session: Session,
-    proxy: Annotated[
-        str | None, typer.Option(help="address of the proxy; the API's if not given")
-    ] = None,
-) -> None:
-    """Look for what is wrong, and say how to put it right. Exit code 1 if anything is."""
-    found = list(findings(session.client, proxy or session.client.url))
-    if session.as_json:
-        print_list([asdict(finding) for finding in found], {"count": len(found)})
-    elif found:
-        typer.echo("\n".join(f"{finding.what}\n    fix: {finding.fix}" for finding in found))
-    else:
-        typer.echo("Nothing is wrong.")
-    if found:
-        raise typer.Exit(1)
+        whose = f" of {provider!r}" if provider is not None else ""
+        fail(f"the price book has no model{whose} with {model!r} in its id or name")
 
 
 def _list(session: Session, path: str, query: dict[str, Any], shown: list[str]) -> None:

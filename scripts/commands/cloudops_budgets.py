@@ -1,11 +1,10 @@
 """`scripts/cloudops budgets`: what scopes may spend, how they stand, and what leases hold of it."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from scripts.commands.cloudops_client import fail, moment_text
+from scripts.commands.cloudops_client import fail, moment_text, segment
 from scripts.commands.cloudops_session import Session, cell, command, print_answer, print_list
 from scripts.commands.cloudops_tables import Column, print_table
 
@@ -151,11 +150,12 @@ def top_up(
     usd: Annotated[str, typer.Argument(help="dollars to add to the current period")],
     reason: Reason,
     expires: Annotated[
-        str | None, typer.Option(help="a date or a time; the end of the period if not given")
+        str | None,
+        typer.Option(help="a duration (90m, 7d), a date or a time; the period's end if not given"),
     ] = None,
 ) -> None:
     """Add money to the current period, at once."""
-    expires_at = None if expires is None else moment_text(expires)
+    expires_at = None if expires is None else moment_text(expires, ahead=True)
     body = {"usd": usd, "reason": reason, "expires_at": expires_at}
     print_answer(session, session.client.post(f"{_path(budget_id)}/top-ups", body))
 
@@ -192,7 +192,7 @@ def correct_lease(
 ) -> None:
     """Say what of a write-off was not spent: once, and 24 hours after the lease ended."""
     body = {"refund_usd": refund, "reason": reason}
-    path = f"leases/{quote(lease_id, safe='')}:correct"
+    path = f"leases/{segment(lease_id)}:correct"
     print_answer(session, session.client.post(path, body))
 
 
@@ -236,7 +236,7 @@ def _allowance(usd: str | None) -> dict[str, str]:
 
 
 def _path(budget_id: str) -> str:
-    return f"budgets/{quote(budget_id, safe='')}"
+    return f"budgets/{segment(budget_id)}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -1,10 +1,12 @@
 """The HTTP side of `scripts/cloudops`: requests, pages, and one clear line for every failure."""
 
+import ipaddress
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import typer
@@ -12,6 +14,7 @@ import typer
 DEFAULT_URL = "http://127.0.0.1:3000"
 _TIMEOUT_S = 60.0
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
+_TOKEN = re.compile(r"[!-~]+")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -21,18 +24,44 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def moment_text(text: str) -> str:
-    """A time as the API takes it: `text` is a duration before now, a date (UTC) or a time."""
+def moment_text(text: str, *, ahead: bool = False) -> str:
+    """A time as the API takes it: `text` is a duration before now, a date (UTC) or a time.
+
+    `ahead`: a duration is one from now on.
+    """
     duration = _DURATION.fullmatch(text)
     try:
         if duration:
-            moment = datetime.now(UTC) - int(duration[1]) * _UNITS[duration[2]]
+            length = int(duration[1]) * _UNITS[duration[2]]
+            moment = datetime.now(UTC) + (length if ahead else -length)
         else:
             moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         fail(f"{text!r} is not a time: write 90m, 1h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def segment(text: str) -> str:
+    """A name as one segment of a path, whatever it holds."""
+    if not text:
+        fail("the id is empty")
+    # Segments of dots would be taken out of the path, with what stands before them.
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def is_local(url: str) -> bool:
+    """Whether it is an address of this machine alone."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def web_client(url: str, headers: Mapping[str, str]) -> httpx.Client:
+    """What asks there. The proxy variables of a machine are for the internet, not for itself."""
+    return httpx.Client(headers=headers, timeout=_TIMEOUT_S, trust_env=not is_local(url))
 
 
 class ApiClient:
@@ -42,10 +71,13 @@ class ApiClient:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             fail(f"{url!r} is not an address: write http://127.0.0.1:3000 or https://...")
+        if token is not None and not _TOKEN.fullmatch(token):
+            # Not repeated here: it is a secret.
+            fail("the token is none: it is empty, or has spaces, line ends or other characters")
         self.url = url.rstrip("/")
+        self.token = token
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        # The proxy variables of a machine are for the internet, not for its own loopback address.
-        self.http = httpx.Client(headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+        self.http = web_client(url, headers)
 
     def __enter__(self) -> Self:
         return self

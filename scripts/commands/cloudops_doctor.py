@@ -1,63 +1,90 @@
 """`scripts/cloudops doctor`: what may be wrong with an installation, and the fix for each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
 
-import httpx
+import typer
 
-from scripts.commands.cloudops_client import ApiClient
-
-MOST_SKEW = timedelta(seconds=5)
-PROXY_HEALTH = "/gateway/v1/health"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    what: str
-    fix: str
-
-
-def findings(client: ApiClient, proxy_url: str) -> Iterator[Finding]:
-    """Everything found wrong with the API at `client.url` and the proxy at `proxy_url`."""
-    yield from _api(client)
-    yield from _proxy(client, proxy_url)
+from common.core.errors import InvalidSettings
+from common.runtime.settings import BusSettings, read_settings
+from scripts.commands.cloudops_client import is_local, web_client
+from scripts.commands.cloudops_session import Session, print_list
+from scripts.doctor.api import look_at_api
+from scripts.doctor.calls import find_dead_letters, find_in_calls
+from scripts.doctor.findings import Finding, Patient
+from scripts.doctor.proxy import find_in_proxy
+from scripts.pubsub_http import PubsubHttp
 
 
-def _api(client: ApiClient) -> Iterator[Finding]:
-    health = _json(client.http, f"{client.url}/api/v1/health")
-    if health is None or "sources" not in health:
-        yield Finding(f"{client.url}: the API does not answer", "run scripts/dev, or give --url")
-        return
-    for source in health["sources"]:
-        if source["status"] != "ok":
-            yield Finding(
-                f"{source['name']}: {source['detail']}",
-                "stop other processes that use its file, and see that its disk has room",
-            )
-    skew = datetime.fromisoformat(health["as_of"]) - datetime.now(UTC)
-    if abs(skew) > MOST_SKEW:
-        yield Finding(
-            f"the clocks differ by {skew.total_seconds():.0f} s",
-            "let both machines set their clocks by NTP",
-        )
-    book = _json(client.http, f"{client.url}/api/v1/prices/book")
-    if book is None or "data" not in book:
-        yield Finding(
-            "the API refuses this caller", "set CLOUDOPS_TOKEN to an administrator's identity token"
-        )
+def doctor(
+    session: Session,
+    proxy: Annotated[
+        str | None, typer.Option(help="address of the proxy; on a laptop the API's if not given")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="CLOUDOPS_KEY", help="a gateway key, to see how upstreams stand"),
+    ] = None,
+    bus: Annotated[
+        str | None,
+        typer.Option(envvar="BUS_URL", help="pubsub://PROJECT/PREFIX, to look for dead letters"),
+    ] = None,
+) -> None:
+    """Look for what is wrong, and say how to put it right.
 
-
-def _proxy(client: ApiClient, proxy_url: str) -> Iterator[Finding]:
-    health = _json(client.http, f"{proxy_url.rstrip('/')}{PROXY_HEALTH}")
-    if health is None:
-        yield Finding(f"{proxy_url}: the proxy does not answer", "run scripts/dev, or give --proxy")
-
-
-def _json(http: httpx.Client, url: str) -> dict[str, Any] | None:
+    Exit code 0 if nothing is found, 1 if anything is, 2 if the doctor cannot look.
+    """
+    url = session.client.url
+    local = is_local(url)
+    patient = Patient(
+        http=web_client(url, {}),
+        api_url=url,
+        proxy_url=proxy or (url if local else None),
+        token=session.client.token,
+        gateway_key=key,
+        bus=_pubsub(bus),
+        is_local=local,
+    )
     try:
-        answer = http.get(url).json()
-    except (httpx.HTTPError, ValueError):
-        return None
-    return answer if isinstance(answer, dict) else None
+        found = list(_findings(patient))
+    finally:
+        patient.close()
+    if session.as_json:
+        print_list([asdict(finding) for finding in found], {"count": len(found)})
+    else:
+        _print(found, patient)
+    if found:
+        raise typer.Exit(1)
+
+
+def _findings(patient: Patient) -> Iterator[Finding]:
+    api = look_at_api(patient)
+    yield from api.findings
+    yield from find_in_proxy(patient, api.health)
+    if api.health is not None and api.admits:
+        yield from find_in_calls(patient, datetime.fromisoformat(api.health["as_of"]))
+    yield from find_dead_letters(patient)
+
+
+def _print(found: list[Finding], patient: Patient) -> None:
+    for finding in found:
+        typer.echo(f"{finding.what}\n    fix: {finding.fix}")
+    if not found:
+        typer.echo("Nothing is wrong.")
+    if left_out := patient.not_looked_at():
+        typer.echo(f"Not looked at: {', '.join(left_out)}.")
+
+
+def _pubsub(bus: str | None) -> PubsubHttp | None:
+    """Where dead letters are kept, None where they are not on Pub/Sub.
+
+    The options of a local stack name its local bus; `scripts/dead_letters` reads that.
+    """
+    try:
+        settings = read_settings(BusSettings) if bus is None else BusSettings(bus_url=bus)
+        return PubsubHttp.of(settings)
+    except (InvalidSettings, ValueError):
+        typer.echo(f"{bus!r} is no bus: write pubsub://PROJECT/PREFIX", err=True)
+        raise typer.Exit(2) from None

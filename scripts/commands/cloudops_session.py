@@ -40,11 +40,14 @@ class Session:
     as_json: bool
 
 
-def command(group: typer.Typer, name: str | None = None) -> Callable[[F], F]:
-    """Make a function, which takes a session before its own options, a command of `group`."""
+def command(group: typer.Typer, name: str | None = None, *, unusable: int = 1) -> Callable[[F], F]:
+    """Make a function, which takes a session before its own options, a command of `group`.
+
+    `unusable` is its exit code where address or token are of no use.
+    """
 
     def register(function: F) -> F:
-        group.command(name)(_connected(function))
+        group.command(name)(_connected(function, unusable))
         return function
 
     return register
@@ -66,7 +69,7 @@ def cell(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _connected(function: Callable[..., None]) -> Callable[..., None]:
+def _connected(function: Callable[..., None], unusable: int) -> Callable[..., None]:
     @wraps(function, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def connected(
         context: typer.Context,
@@ -80,7 +83,11 @@ def _connected(function: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         given: Given = context.obj
-        with ApiClient(url or given.url, token or given.token) as client:
+        try:
+            opened = ApiClient(url or given.url, token or given.token)
+        except typer.Exit:
+            raise typer.Exit(unusable) from None
+        with opened as client:
             function(Session(client, as_json or given.as_json), **options)
 
     # typer reads options from the signature: the command's own, then those of the session.

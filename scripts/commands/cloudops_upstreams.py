@@ -6,11 +6,10 @@ variable is one of the proxy's; its value never comes near this command.
 
 import re
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from scripts.commands.cloudops_client import fail
+from scripts.commands.cloudops_client import fail, segment
 from scripts.commands.cloudops_session import (
     Session,
     cell,
@@ -110,7 +109,7 @@ def remove_upstream(session: Session, name: UpstreamName) -> None:
 
 
 def _path(name: str) -> str:
-    return f"upstreams/{quote(name, safe='')}"
+    return f"upstreams/{segment(name)}"
 
 
 def _credential(text: str) -> dict[str, Any]:

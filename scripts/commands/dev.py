@@ -61,6 +61,8 @@ def _arguments() -> argparse.Namespace:
 
 def _own(data: Path) -> TextIO:
     """Hold the data folder, so that no second stack writes into it."""
+    # Whatever any engine makes from here on is its owner's alone.
+    os.umask(0o077)
     try:
         data.mkdir(parents=True, exist_ok=True)
         lock = (data / "lock").open("a+")

@@ -1,7 +1,8 @@
-"""Write what texts say about the code from the code: `.env.example`, and tables in README.md.
+"""Write what texts say about the code from the code: `.env.example`, and tables in READMEs.
 
 A table stands between `<!-- NAME: written by scripts/docs -->` and `<!-- end of NAME -->`; what is
-between these markers is replaced. Tables: `endpoints`, `functions`, `settings`.
+between these markers is replaced. Tables: `endpoints`, `functions`, `settings`, and of Terraform
+`terraform-variables` and `terraform-outputs`.
 """
 
 import re
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 100
 
 SCRIPT_VARIABLES = {
+    "CLOUDOPS_KEY": "A gateway key, with which scripts/cloudops doctor asks how upstreams stand.",
     "CLOUDOPS_TOKEN": "Identity token for an API on Cloud Run: gcloud auth print-identity-token.",
     "CLOUDOPS_URL": "The API that scripts/cloudops talks to. Default: http://127.0.0.1:3000.",
     "CODING_AGENTS": "Folder with claude, codex, gemini or aider, for tests that run those found.",
@@ -75,9 +77,15 @@ def _default(schema: dict[str, Any]) -> str:
 def _bounds(schema: dict[str, Any]) -> str:
     """`1 to 300` or `more than 0, at most 3600`."""
     if "minimum" in schema and "maximum" in schema:
-        return f"{schema['minimum']:g} to {schema['maximum']:g}"
+        return f"{_number(schema['minimum'])} to {_number(schema['maximum'])}"
     words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
-    return ", ".join(f"{word} {schema[key]:g}" for key, word in words.items() if key in schema)
+    given = [key for key in words if key in schema]
+    return ", ".join(f"{words[key]} {_number(schema[key])}" for key in given)
+
+
+def _number(value: float) -> str:
+    """As one would write it into the setting: all digits, and no point behind a whole number."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def env_example() -> str:
@@ -157,11 +165,40 @@ def endpoints_table() -> str:
     return "\n".join(rows)
 
 
+def variables_table() -> str:
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, block in _blocks("variable", (ROOT / "terraform/variables.tf").read_text()):
+        default = re.search(r"^  default += (.+)$", block, re.MULTILINE)
+        shown = f"`{default[1]}`" if default else "-"
+        rows.append(f"| `{name}` | {shown} | {_described(block)} |")
+    return "\n".join(rows)
+
+
+def outputs_table() -> str:
+    rows = ["| output | what it is |", "|---|---|"]
+    for name, block in _blocks("output", (ROOT / "terraform/outputs.tf").read_text()):
+        rows.append(f"| `{name}` | {_described(block)} |")
+    return "\n".join(rows)
+
+
+def _blocks(kind: str, text: str) -> list[tuple[str, str]]:
+    """Name and content of each block of this kind, as `terraform fmt` lays them out."""
+    return re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}$', text, re.MULTILINE | re.DOTALL)
+
+
+def _described(block: str) -> str:
+    found = re.search(r'^  description = "(.*)"$', block, re.MULTILINE)
+    return found[1].replace('\\"', '"') if found else ""
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "endpoints": endpoints_table,
     "functions": functions_table,
     "settings": settings_table,
+    "terraform-outputs": outputs_table,
+    "terraform-variables": variables_table,
 }
+WITH_TABLES = (Path("README.md"), Path("terraform/README.md"))
 
 
 def fill(text: str, name: str, table: str) -> str:
@@ -174,12 +211,12 @@ def fill(text: str, name: str, table: str) -> str:
 def documents(root: Path) -> Iterator[tuple[Path, str]]:
     """Each file this command writes, with the text it should have."""
     yield Path(".env.example"), env_example()
-    readme = root / "README.md"
-    if readme.exists():
-        text = readme.read_text(encoding="utf-8")
-        for name, table in TABLES.items():
-            text = fill(text, name, table())
-        yield Path("README.md"), text
+    for path in WITH_TABLES:
+        if (root / path).exists():
+            text = (root / path).read_text(encoding="utf-8")
+            for name, table in TABLES.items():
+                text = fill(text, name, table())
+            yield path, text
 
 
 def stale(root: Path) -> list[Path]:
@@ -194,7 +231,7 @@ def stale(root: Path) -> list[Path]:
 def main(
     *, check: Annotated[bool, typer.Option(help="Only say which files are stale.")] = False
 ) -> None:
-    """Write .env.example and the tables of README.md."""
+    """Write .env.example and the tables of READMEs."""
     if check:
         found = stale(ROOT)
         for path in found:

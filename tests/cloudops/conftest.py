@@ -44,12 +44,16 @@ class ServingClock(SystemClock):
 
 @dataclass(slots=True)
 class Installation:
-    """A running API. `record` writes calls into its stores; `authorizations` are those sent."""
+    """A running API. `record` writes calls into its stores.
+
+    `authorizations` and `paths` are those sent, as they came.
+    """
 
     url: str
     clock: ServingClock
     record: Callable[..., None]
     authorizations: list[str]
+    paths: list[str]
 
 
 @pytest.fixture
@@ -69,12 +73,15 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     )
 
     authorizations: list[str] = []
+    paths: list[str] = []
 
     async def stack(scope: Scope, receive: Receive, send: Send) -> None:
         sent = Headers(scope=scope).get("authorization")
         authorizations.extend([] if sent is None else [sent])
+        paths.append(scope["raw_path"].decode())
         if scope["path"] == "/gateway/v1/health":
-            await JSONResponse({"status": "ok"})(scope, receive, send)
+            told = {"status": "ok", "version": "0.1.0", "book": bundled_book().digest}
+            await JSONResponse(told)(scope, receive, send)
         else:
             await api(scope, receive, send)
 
@@ -104,7 +111,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    yield Installation(url, clock, record, authorizations)
+    yield Installation(url, clock, record, authorizations, paths)
     server.should_exit = True
     thread.join(DEADLINE_S)
     loop.close()

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,70 @@ def test_makes_a_key_with_limits(cloudops: Cloudops, acme: None) -> None:
     document = json.loads(cloudops(*key, *limits, "--json").stdout)
 
     assert document["data"]["policy"]["limits"] == {"rpm": 60, "tpm": 100_000, "concurrency": 4}
+
+
+def test_makes_a_key_for_some_upstreams_that_expires(cloudops: Cloudops, acme: None) -> None:
+    key = ["keys", "create", "ci", "--org", "acme", "--agent", "crawler"]
+    bound = ["--upstream", "openai", "--upstream", "gr*", "--expires", "30d"]
+
+    data = json.loads(cloudops(*key, *bound, "--json").stdout)["data"]
+
+    assert data["policy"]["upstreams"] == ["openai", "gr*"]
+    lives = datetime.fromisoformat(data["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=29, hours=23) < lives <= timedelta(days=30)
+
+
+def test_a_key_expires_at_the_time_that_is_named(cloudops: Cloudops, acme: None) -> None:
+    key = ["keys", "create", "ci", "--org", "acme", "--agent", "crawler", "--expires"]
+
+    data = json.loads(cloudops(*key, "2999-01-01", "--json").stdout)["data"]
+
+    assert datetime.fromisoformat(data["expires_at"]) == datetime(2999, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["keys", "revoke", "../orgs/acme"], "keys/..%2Forgs%2Facme:revoke"),
+        (["keys", "rotate", "../keys"], "keys/..%2Fkeys:rotate"),
+        (["keys", "revoke", "a?b=c#d"], "keys/a%3Fb%3Dc%23d:revoke"),
+        (["budgets", "show", ".."], "budgets/%2E%2E"),
+        (["budgets", "pause", "."], "budgets/%2E"),
+        (["budgets", "pause", "../orgs"], "budgets/..%2Forgs"),
+        (["upstreams", "show", ".."], "upstreams/%2E%2E"),
+        (["upstreams", "remove", "../keys"], "upstreams/..%2Fkeys"),
+    ],
+)
+def test_an_id_reaches_no_other_path(
+    cloudops: Cloudops, installation: Installation, arguments: list[str], asked: str
+) -> None:
+    answer = cloudops(*arguments)
+
+    assert answer.exit_code == 1
+    assert installation.paths == [f"/api/v1/{asked}"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["keys", "revoke", ""], ["budgets", "show", ""], ["upstreams", "remove", ""]],
+)
+def test_an_empty_id_is_not_sent(
+    cloudops: Cloudops, installation: Installation, arguments: list[str]
+) -> None:
+    answer = cloudops(*arguments)
+
+    assert (answer.exit_code, answer.output) == (1, "the id is empty\n")
+    assert installation.paths == []
+
+
+@pytest.mark.parametrize("token", ["two\nlines-of-it", "spaces in-it", "gr\u00fcn-of-it", "", "\r"])
+def test_does_not_repeat_a_token_that_cannot_be_one(cloudops: Cloudops, token: str) -> None:
+    answer = cloudops("--token", token, "orgs", "list")
+
+    assert (answer.exit_code, len(answer.output.splitlines())) == (1, 1)
+    assert answer.output.startswith("the token is none: ")
+    assert "of-it" not in answer.output
+    assert "in-it" not in answer.output
 
 
 def test_prints_exact_spend_and_what_is_not_exact(
@@ -184,8 +248,31 @@ def test_prints_prices(cloudops: Cloudops) -> None:
     assert re.search(r"openai +gpt-4o-mini +input_tokens +1,000,000 +0\.15", answer.output)
 
 
-def test_ends_with_1_for_a_model_without_a_price(cloudops: Cloudops) -> None:
-    assert cloudops("prices", "no-such-model").exit_code == 1
+def test_prints_all_prices_for_an_empty_name(cloudops: Cloudops) -> None:
+    answer = cloudops("prices", "", "--provider", "openai")
+
+    assert answer.exit_code == 0
+    assert len(answer.output.splitlines()) > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no-such-model"], "the price book has no model with 'no-such-model' in its id or name"),
+        (["", "--provider", "nobody"], "the book has no provider 'nobody'"),
+        (
+            ["x-y-z", "--provider", "openai"],
+            "the price book has no model of 'openai' with 'x-y-z' in its id or name",
+        ),
+    ],
+)
+def test_says_for_what_there_is_no_price(
+    cloudops: Cloudops, arguments: list[str], said: str
+) -> None:
+    answer = cloudops("prices", *arguments)
+
+    assert answer.exit_code == 1
+    assert said in answer.output.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +299,8 @@ def test_says_what_is_wrong_in_one_line(
 def test_finds_nothing_wrong_with_a_sound_installation(cloudops: Cloudops) -> None:
     answer = cloudops("doctor")
 
-    assert (answer.exit_code, answer.output) == (0, "Nothing is wrong.\n")
+    left_out = "Not looked at: keys of upstreams (--key), dead letters (--bus).\n"
+    assert (answer.exit_code, answer.output) == (0, f"Nothing is wrong.\n{left_out}")
 
 
 def test_finds_a_clock_that_is_wrong(cloudops: Cloudops, installation: Installation) -> None:
@@ -236,7 +324,7 @@ def test_finds_a_proxy_that_does_not_answer(cloudops: Cloudops, closed_url: str)
     answer = cloudops("doctor", "--proxy", closed_url)
 
     assert answer.exit_code == 1
-    assert answer.output.startswith(f"{closed_url}: the proxy does not answer\n    fix: ")
+    assert answer.output.startswith(f"{closed_url}: the proxy does not answer (")
 
 
 def test_finds_an_api_that_does_not_answer(closed_url: str) -> None:

@@ -58,6 +58,30 @@ def test_keeps_keys_and_spend_over_a_restart(tmp_path: Path) -> None:
         assert _call(second) == 200
 
 
+def test_keeps_its_data_for_its_owner_alone(tmp_path: Path) -> None:
+    with Stack(tmp_path / "data") as stack:
+        _call(stack)
+        _spent(stack, calls=1)
+
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert {"state.sqlite", "bus.sqlite-wal", "warehouse.duckdb", "lock"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_lets_listed_paths_through(tmp_path: Path) -> None:
+    listed = {"UNMETERED_PATHS": "POST /openai/v1/vector_stores, GET /openai/v1/vector_stores/*"}
+    with Stack(tmp_path / "data", env=listed) as stack:
+        headers = {"authorization": f"Bearer {stack.key}"}
+
+        through = httpx.post(f"{stack.address}/openai/v1/vector_stores", headers=headers)
+        other = httpx.get(f"{stack.address}/openai/v1/vector_stores", headers=headers)
+
+    assert (through.status_code, through.headers["x-simulated"]) == (404, "true")
+    assert (other.status_code, other.headers["x-gateway-error"]) == (501, "endpoint_not_supported")
+
+
 def test_loses_no_call_when_it_is_killed(tmp_path: Path) -> None:
     """A call that has ended is accounted: its event is on the disk."""
     with Stack(tmp_path / "data") as first:
@@ -136,13 +160,15 @@ def test_replaces_demo_keys_whose_texts_are_lost(tmp_path: Path) -> None:
 
 
 def test_names_every_wrong_setting_at_once(tmp_path: Path) -> None:
-    wrong = {"IDLE_TIMEOUT_S": "soon", "KEY_MAX_STALE_S": "0"}
+    paths = "POST /openai/v1/vector_stores, GET /openai/v1/organization/costs"
+    wrong = {"IDLE_TIMEOUT_S": "soon", "KEY_MAX_STALE_S": "0", "UNMETERED_PATHS": paths}
 
     ended = _started("--port", "0", "--data", str(tmp_path), env=wrong)
 
     assert ended.returncode == 1
     assert "IDLE_TIMEOUT_S" in ended.stderr
     assert "KEY_MAX_STALE_S" in ended.stderr
+    assert "UNMETERED_PATHS: Value error, entry 2 is never let through" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
