@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from common.adapters.document_rules import UNINDEXED, UNINDEXED_COLLECTIONS
-from common.budgets import accounts, alerts, rate_windows
+from common.budgets import accounts, alerts, proven_days, rate_windows, reconciled
 from common.core import transactions
 from common.core.ports import Query
 from common.usage import apply_events, rollups
@@ -22,6 +22,8 @@ EXPIRING = {
     Path("common/budgets/accounts.py"): {accounts.LEASES, accounts.PERIODS},
     Path("common/budgets/alerts.py"): {alerts.ALERTS},
     Path("common/budgets/rate_windows.py"): {rate_windows.RATES},
+    Path("common/budgets/proven_days.py"): {proven_days.TOLD},
+    Path("common/budgets/reconciled.py"): {reconciled.CORRECTIONS},
     Path("common/core/transactions.py"): {transactions.MARKERS},
     Path("common/usage/apply_events.py"): {apply_events.MARKERS},
     Path("common/usage/rollups.py"): set(rollups.COLLECTIONS.values()),
