@@ -1,4 +1,4 @@
-"""The engines of whole stacks in tests: the local ones, or with ENGINES=cloud those on emulators.
+"""The engines that tests stand on: the local ones, or with ENGINES=cloud those on emulators.
 
 The emulators' addresses are in the environment then (`tests/emulated.py`).
 """
@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from common.adapters.bigquery_warehouse import BigqueryWarehouse
+from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.firestore_documents import FirestoreDocuments
 from common.adapters.sqlite_documents import SqliteDocuments
+from scripts.local_stack.cloud_engines import make_dataset
+
+DEADLINE_S = 60.0
+"""So that a busy machine is no outage."""
 
 
 def urls(name: str) -> dict[str, str]:
@@ -23,12 +29,24 @@ def urls(name: str) -> dict[str, str]:
 
 
 def state_of(data: Path) -> SqliteDocuments | FirestoreDocuments:
-    """The state of the stack that keeps its files in this folder."""
+    """The state of the stack, or the test, that keeps its files in this folder."""
     settings = chosen(data)
     if not settings:
         return SqliteDocuments(data / "state.sqlite")
     project, _, database = settings["STATE_URL"].removeprefix("firestore://").partition("/")
-    return FirestoreDocuments(project, database, emulator=os.environ["FIRESTORE_EMULATOR_HOST"])
+    emulator = os.environ["FIRESTORE_EMULATOR_HOST"]
+    return FirestoreDocuments(project, database, emulator=emulator, deadline_s=DEADLINE_S)
+
+
+def warehouse_of(data: Path) -> DuckdbWarehouse | BigqueryWarehouse:
+    """The warehouse of the test that keeps its files in this folder, with its tables."""
+    settings = chosen(data)
+    if not settings:
+        return DuckdbWarehouse(data / "warehouse.duckdb")
+    project, _, dataset = settings["WAREHOUSE_URL"].removeprefix("bigquery://").partition("/")
+    emulator = os.environ["BIGQUERY_EMULATOR_HOST"]
+    make_dataset(project, dataset, emulator)
+    return BigqueryWarehouse(project, dataset, emulator=emulator, deadline_s=DEADLINE_S)
 
 
 def chosen(data: Path) -> Mapping[str, str]:

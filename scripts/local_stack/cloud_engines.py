@@ -79,10 +79,11 @@ async def make_tables() -> None:
     url, emulator = settings.warehouse_url or "", settings.bigquery_emulator_host
     if url.startswith("bigquery://") and emulator is not None:
         project, _, dataset = url.removeprefix("bigquery://").partition("/")
-        await asyncio.to_thread(_make_tables, project, dataset, emulator)
+        await asyncio.to_thread(make_dataset, project, dataset, emulator)
 
 
-def _make_tables(project: str, dataset: str, emulator: str) -> None:
+def make_dataset(project: str, dataset: str, emulator: str) -> None:
+    """Make a dataset with its tables and views at the emulator, unless they are there."""
     from google.api_core.client_options import ClientOptions  # noqa: PLC0415 -- may be missing
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 -- the same
     from google.cloud import bigquery  # noqa: PLC0415 -- the same

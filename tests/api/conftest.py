@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from common.adapters.duckdb_warehouse import DuckdbWarehouse
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.api.app import Api, create_api
 from common.api.callers import Authenticator, DevAuthenticator
 from common.core.events import Event, UsageEvent
@@ -20,6 +18,7 @@ from common.core.ports import Documents, Warehouse
 from common.core.transactions import Entropy
 from common.llm.price_book import bundled_book
 from common.usage.apply_events import apply_events
+from tests.chosen_engines import state_of, warehouse_of
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -53,14 +52,14 @@ class KeepingBus:
 
 @pytest.fixture
 async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
+    engine = state_of(tmp_path)
     yield engine
     await engine.aclose()
 
 
 @pytest.fixture
 async def warehouse(tmp_path: Path) -> AsyncIterator[Warehouse]:
-    engine = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
+    engine = warehouse_of(tmp_path)
     yield engine
     await engine.aclose()
 

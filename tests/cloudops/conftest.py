@@ -18,8 +18,6 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
-from common.adapters.duckdb_warehouse import DuckdbWarehouse
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.system_clock import SystemClock
 from common.api.app import create_api
 from common.api.callers import DevAuthenticator
@@ -28,6 +26,7 @@ from common.llm.price_book import bundled_book
 from common.usage.apply_events import apply_events
 from scripts.commands.cloudops import app
 from tests.api.conftest import KeepingBus, a_call
+from tests.chosen_engines import state_of, warehouse_of
 
 DEADLINE_S = 20
 
@@ -58,8 +57,8 @@ class Installation:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
-    documents = SqliteDocuments(tmp_path / "state.sqlite")
-    warehouse = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
+    documents = state_of(tmp_path)
+    warehouse = warehouse_of(tmp_path)
     clock = ServingClock()
     api = create_api(
         documents=documents,

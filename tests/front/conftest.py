@@ -11,15 +11,15 @@ import httpx
 import orjson
 import pytest
 
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.upstream import HttpUpstream
 from common.core.events import UsageEvent
-from common.core.ports import Put
+from common.core.ports import Documents, Put
 from common.core.secrets import Secret
 from common.gateway.destinations import Simulated
 from common.gateway.upstream import Upstream, UpstreamReply, UpstreamRequest
 from common.gateway.upstream_records import upstream_ref
 from scripts.simulated.server import create_app
+from tests.chosen_engines import state_of
 from tests.front.upstreams import VARIABLES, VENDORS, Vendor
 from tests.gateway.building import build_gateway
 from tests.gateway.making import START, SetClock, a_key, store
@@ -87,7 +87,7 @@ class Front:
     upstream: KeepingUpstream
     bus: KeepingBus
     clock: SetClock
-    documents: SqliteDocuments
+    documents: Documents
     provider: Served
     tag: str
 
@@ -123,9 +123,9 @@ class Front:
 
 
 @pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
+async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
     """One key, and every upstream of the table."""
-    state = SqliteDocuments(tmp_path / "state.sqlite")
+    state = state_of(tmp_path)
     await store(state, a_key())
     records = [vendor.record for vendor in VENDORS.values() if vendor.record is not None]
     await state.commit([Put(upstream_ref(record.name), record.to_data()) for record in records])
@@ -134,7 +134,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
 
 
 @pytest.fixture
-async def front(documents: SqliteDocuments, provider: Served) -> AsyncIterator[Front]:
+async def front(documents: Documents, provider: Served) -> AsyncIterator[Front]:
     http = HttpUpstream()
     upstream, bus, clock = KeepingUpstream(http), KeepingBus(), SetClock()
     keys = dict.fromkeys(VARIABLES, Secret("sim"))

@@ -1,17 +1,17 @@
-"""A SQLite store that can be silenced, and a clock that stands still until it is moved."""
+"""A store that can be silenced, and a clock that stands still until it is moved."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from common.adapters.sqlite_documents import SqliteDocuments
+from tests.chosen_engines import state_of
 from tests.gateway.making import SetClock, WatchedDocuments
 
 
 @pytest.fixture
 async def documents(tmp_path: Path) -> AsyncIterator[WatchedDocuments]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
+    engine = state_of(tmp_path)
     yield WatchedDocuments(engine)
     await engine.aclose()
 

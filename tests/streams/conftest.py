@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from common.adapters.sqlite_documents import SqliteDocuments
+from common.core.ports import Documents
 from common.core.secrets import Secret
 from common.gateway.control import Control
 from common.gateway.destinations import VENDOR_VARIABLES, Simulated
 from common.gateway.gateway import Limits
 from common.gateway.key_ring import KeyRing
+from tests.chosen_engines import state_of
 from tests.gateway.building import build_gateway
 from tests.gateway.making import a_key, store
 from tests.streams.fakes import Client, KeepingBus, LoopClock, ScriptedUpstream
@@ -21,15 +22,15 @@ MakeClient: TypeAlias = Callable[..., Client]
 
 
 @pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    state = SqliteDocuments(tmp_path / "state.sqlite")
+async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
+    state = state_of(tmp_path)
     await store(state, a_key())
     yield state
     await state.aclose()
 
 
 @pytest.fixture
-async def keys(documents: SqliteDocuments) -> KeyRing:
+async def keys(documents: Documents) -> KeyRing:
     clock = LoopClock()
     return KeyRing(documents, clock, Control(documents, clock))
 
@@ -46,7 +47,7 @@ async def bus() -> KeepingBus:
 
 @pytest.fixture
 def make_client(
-    documents: SqliteDocuments, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
+    documents: Documents, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
 ) -> MakeClient:
     """A client of a gateway with these limits and settings, and keys of the installation."""
 
