@@ -132,6 +132,14 @@ class LocalBus:
         """
         return await self._queue.dead_letters()
 
+    async def deliver_again(self, letter: DeadLetter) -> None:
+        """Let a dead letter's subscription have it as if it were new; nothing if it is none now.
+
+        Raises:
+            StoreUnavailable: the file did not answer in time; it is due now, or dead still.
+        """
+        await self._queue.revive(letter, self._clock.now())
+
     async def aclose(self) -> None:
         """Stop delivering and close; what runs is cut off and comes again with the next start."""
         if self._deliveries is not None:

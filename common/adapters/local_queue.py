@@ -58,6 +58,10 @@ FROM deliveries
 WHERE dead = 1
 ORDER BY position
 """
+_REVIVE = """
+UPDATE deliveries SET dead = 0, refusals = 0, due = ?, error = NULL
+WHERE dead = 1 AND subscription = ? AND message_id = ?
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -141,6 +145,11 @@ class LocalQueue:
             )
             for row in rows
         ]
+
+    async def revive(self, letter: DeadLetter, now: datetime) -> None:
+        """Make a dead letter a message that is due at once and was never refused."""
+        row = (_micros(now), letter.subscription, int(letter.message_id))
+        await self._file.write(lambda connection: connection.execute(_REVIVE, row).close())
 
     async def aclose(self) -> None:
         await self._file.aclose()

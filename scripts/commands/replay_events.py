@@ -1,9 +1,10 @@
-"""`scripts/replay_events`: publish events again that were logged or given up.
+"""`scripts/replay_events`: publish events again that were logged because the bus took them not.
 
 Reads JSON, one object a line: log lines `usage.unpublished` and `event.unpublished` (as written, or
-as Cloud Logging exports them), messages pulled from a dead letter subscription, push envelopes, and
-bare events. Consumers know an event they have had by its marker, so that replaying the same lines
-twice changes nothing. Markers live 40 days: what is older is refused, because nobody could tell.
+as Cloud Logging exports them), messages pulled from a subscription, push envelopes, and bare
+events. What was published and then given up is for `scripts/dead_letters`. Consumers know an event
+they have had by its marker, so that replaying the same lines twice changes nothing. Markers live 40
+days: what is older is refused, because nobody could tell.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from common.core.errors import PublishFailed, StoreUnavailable
+from common.core.errors import CloudOpsError, PublishFailed
 from common.core.events import Event, parse_event
 from common.core.ports import Bus
 from common.runtime.app import app
+from common.runtime.settings import BusSettings, read_settings
 from common.usage.apply_events import MARKER_LIFE
 from scripts.local_stack.pushes import push_subscriptions
+from scripts.pubsub_http import HttpBus, PubsubHttp
 
 OLDEST = MARKER_LIFE - timedelta(days=1)
 """A day less than markers live, for clocks that differ and for deliveries that take long."""
@@ -35,31 +38,25 @@ _LOGGED = ("usage_event", "key_event")
 """Fields of log lines that hold an event, as text or as an object."""
 
 PUBLISHED = "published"
+TOO_OLD = f"refused: older than {OLDEST.days} days, so it may have been counted"
 
 cli = typer.Typer(add_completion=False)
 
 
 @cli.command()
 def main(
-    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines; - is standard input")] = (
-        None
-    ),
+    files: Annotated[list[Path], typer.Argument(help="JSON lines; - is standard input")],
     *,
-    local_dead_letters: Annotated[
-        bool, typer.Option(help="Also what the local bus gave up; it keeps them.")
-    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder of a local stack (default: DATA_DIR).")
     ] = None,
 ) -> None:
     """Publish events again, and say what became of them. Exit code 1 if any was not published."""
-    if not files and not local_dead_letters:
-        raise typer.BadParameter("name files, - for standard input, or --local-dead-letters")
     if data is not None:
         os.environ["DATA_DIR"] = str(data)
     try:
-        done = asyncio.run(_run(files or [], local_dead_letters=local_dead_letters))
-    except (OSError, StoreUnavailable) as error:
+        done = asyncio.run(_run(files))
+    except (OSError, CloudOpsError) as error:
         typer.echo(f"Nothing more is read: {error}", err=True)
         raise typer.Exit(2) from None
     for what, count in sorted(done.items()):
@@ -67,18 +64,19 @@ def main(
     raise typer.Exit(0 if set(done) <= {PUBLISHED} else 1)
 
 
-async def _run(files: list[Path], *, local_dead_letters: bool) -> Counter[str]:
+async def _run(files: list[Path]) -> Counter[str]:
     app().push_subscriptions = list(push_subscriptions())
+    pubsub = PubsubHttp.of(read_settings(BusSettings))
+    bus = app().bus if pubsub is None else HttpBus(pubsub)
     try:
         done: Counter[str] = Counter()
         for file in files:
             lines = sys.stdin if str(file) == "-" else file.read_text("utf-8").splitlines()
-            done += await replay(lines, app().bus, app().clock.now())
-        if local_dead_letters:
-            letters = [letter.data.decode() for letter in await app().local_bus.dead_letters()]
-            done += await replay(letters, app().bus, app().clock.now())
+            done += await replay(lines, bus, app().clock.now())
         return done
     finally:
+        if pubsub is not None:
+            pubsub.close()
         await app().aclose(drain_s=0)
 
 
@@ -95,8 +93,8 @@ async def replay(lines: Iterable[str], bus: Bus, now: datetime) -> Counter[str]:
         event = _event(line)
         if isinstance(event, str):
             what = event
-        elif now - event.event_time > OLDEST:
-            what = f"refused: older than {OLDEST.days} days, so it may have been counted"
+        elif is_too_old(event.event_time, now):
+            what = TOO_OLD
         else:
             what = await _published(event, bus)
         done[what] += 1
@@ -104,6 +102,10 @@ async def replay(lines: Iterable[str], bus: Bus, now: datetime) -> Counter[str]:
             id_ = "" if isinstance(event, str) else f" ({event.id})"
             typer.echo(f"line {number}{id_}: {what}", err=True)
     return done
+
+
+def is_too_old(event_time: datetime, now: datetime) -> bool:
+    return now - event_time > OLDEST
 
 
 async def _published(event: Event, bus: Bus) -> str:

@@ -67,6 +67,14 @@ def test_describes_every_variable_that_scripts_and_tests_read() -> None:
     assert undocumented == set()
 
 
+def test_writes_the_bounds_of_settings_as_one_would_set_them() -> None:
+    bounds = {setting.name: setting.bounds for setting in settings()}
+
+    assert bounds["WAREHOUSE_QUERY_BYTES"] == "at least 10485760"
+    assert bounds["KEY_MAX_STALE_S"] == "1 to 300"
+    assert bounds["IDLE_TIMEOUT_S"] == "more than 0, at most 3600"
+
+
 def test_describes_no_variable_that_nothing_reads() -> None:
     outside = {p: s for p, s in texts(".py").items() if p.parts[0] in {"scripts", "tests"}}
     read = set().union(*(variables_read(source) for source in outside.values()))
