@@ -228,6 +228,19 @@ class CredentialEvent(Event):
         )
 
 
+class BoundViolated(Event):
+    """A call cost more than the bound that was held for it, which somebody must mend."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["bound.violated"] = "bound.violated"
+
+    call_id: str = Field(description="the id of the call's usage event, which tells the rest")
+    model: str | None = Field(description="as it was sent")
+    bound_kind: BoundKind
+    hold_nanos: Nanos
+    cost_nanos: Nanos
+
+
 class LeaseWrittenOff(Event):
     """Nobody has heard from a lease's owner for long, so all that it had is counted as spent."""
 
@@ -308,6 +321,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "budget.changed": BudgetChanged,
     "lease.corrected": LeaseCorrected,
     "credential.failed": CredentialEvent,
+    "bound.violated": BoundViolated,
     "lease.written_off": LeaseWrittenOff,
     "budget.threshold_crossed": ThresholdCrossed,
     "budget.exhausted": BudgetExhausted,

@@ -6,6 +6,7 @@ bounded, or does not fit even when made smaller, is refused: the bound is what k
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 
 from common.budgets.accounts import Period, period_ref
 from common.budgets.budgets import Applicable, Spender
@@ -15,7 +16,7 @@ from common.budgets.holdings import BudgetUnavailable, Held, Holdings, NoRoom
 from common.budgets.refusal_text import Short, no_room_text
 from common.budgets.standing import Standing
 from common.core.errors import StoreUnavailable
-from common.core.events import Settlement
+from common.core.events import BoundViolated, Settlement
 from common.core.money import Nanos
 from common.core.ports import Clock
 from common.gateway.access import is_unambiguous
@@ -192,6 +193,9 @@ class Spending:
         pairs = zip(spend.held, owed, strict=True)
         spend.settled = tuple(_settlement(held, nanos) for held, (nanos, _) in pairs)
         spend.unproven = sum(unproven for _, unproven in owed)
+        cost, _ = owed[-1]
+        if cost > last.nanos:
+            call.findings.append(self._violated(call, spend, cost, last))
 
     async def leave(self, call: Call) -> None:
         """The call has ended and its event is published: what it held is settled.
@@ -207,6 +211,17 @@ class Spending:
         for held, (nanos, unproven) in zip(spend.held, spend.owed, strict=True):
             self._holdings.settle(held, nanos, unproven=unproven)
         await self._holdings.leave()
+
+    def _violated(self, call: Call, spend: Spend, cost: Nanos, last: Held) -> BoundViolated:
+        return BoundViolated(
+            id=sha256(f"bound.violated {call.id}".encode()).hexdigest()[:32],
+            event_time=self._clock.now(),
+            call_id=call.id,
+            model=call.facts.model,
+            bound_kind=spend.bound.bound_kind,
+            hold_nanos=last.nanos,
+            cost_nanos=cost,
+        )
 
     def _bounded(self, call: Call, endpoint: Endpoint, target: Target, to: Applicable) -> Asked:
         readable = target.facts.readable and is_unambiguous(target.body)

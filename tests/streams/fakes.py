@@ -91,7 +91,7 @@ class KeepingBus:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        assert topic == "usage"
+        assert topic == event.topic
         self.events.append(event)
 
     @property

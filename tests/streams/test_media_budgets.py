@@ -5,6 +5,7 @@ import json
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
+from common.core.events import BoundViolated, UsageEvent
 from common.gateway.upstream import UpstreamDisconnected
 from tests.streams.fakes import JSON, Client, KeepingBus, ScriptedReply, ScriptedUpstream
 from tests.streams.hard_budgets import Make, budget, period_of
@@ -193,3 +194,24 @@ async def test_what_has_no_bound_is_refused_with_the_reason_and_what_to_ask_for(
     assert (exchange.status, exchange.headers["x-gateway-error"]) == (402, "unbounded_request")
     assert [part for part in told if part not in message] == [], message
     assert upstream.requests == []
+
+
+async def test_tells_a_cost_above_its_bound(
+    client: Client,
+    upstream: ScriptedUpstream,
+    bus: KeepingBus,
+    documents: SqliteDocuments,
+    budget: Make,
+) -> None:
+    await budget()
+    upstream.reply = ScriptedReply([DRAWN.replace(b"196", b"9999")], headers=JSON)
+
+    await client.call(IMAGES, DRAW)
+
+    call, told = bus.events
+    assert isinstance(call, UsageEvent)
+    assert isinstance(told, BoundViolated)
+    cost_nanos = 10 * 5_000 + 9_999 * 30_000
+    assert (told.call_id, told.model, told.bound_kind) == (call.id, "gpt-image-2", "bytes")
+    assert (told.hold_nanos, told.cost_nanos) == (DRAW_AT_MOST, cost_nanos)
+    assert (await period_of(documents)).settled == cost_nanos
