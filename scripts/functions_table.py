@@ -116,13 +116,14 @@ def parse_table(text: str) -> Table:
 
 def read_functions(root: Path) -> dict[str, Function]:
     """The functions of the repository at `root`; raises as `parse_table` does."""
-    return _read(root).functions
+    return read_table(root).functions
 
 
 def read_schedules(root: Path) -> dict[str, Schedule]:
     """The schedules of the repository at `root`; raises as `parse_table` does."""
-    return _read(root).schedules
+    return read_table(root).schedules
 
 
-def _read(root: Path) -> Table:
+def read_table(root: Path) -> Table:
+    """The whole table of the repository at `root`; raises as `parse_table` does."""
     return parse_table((root / "functions/functions.yaml").read_text(encoding="utf-8"))

@@ -147,8 +147,8 @@ class _Exchange:
             url,
             [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
             body.encode() if isinstance(body, str) else body or b"",
-            # The metadata server is one.
             allow_private=True,
+            to_metadata=True,
         )
         answer = asyncio.run_coroutine_threadsafe(self._answer(request), self.loop).result()
         if answer.status in _RETRIED_BY_GOOGLE or answer.status >= _SERVER_ERROR:

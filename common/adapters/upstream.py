@@ -21,7 +21,7 @@ from common.gateway.upstream import (
     UpstreamRequest,
     UpstreamUnreachable,
 )
-from common.gateway.upstream_records import is_public
+from common.gateway.upstream_records import is_link_local, is_of_metadata, is_public
 
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 50.0
@@ -33,7 +33,7 @@ _TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
 
 
 def aiohttp_transport(
-    proxy: str | None = None, *, allow_private: bool = False
+    proxy: str | None = None, *, allow_private: bool = False, to_metadata: bool = False
 ) -> httpx.AsyncBaseTransport:
     """The transport in use. Made inside a running event loop, once per process, proxy and reach."""
     session = aiohttp.ClientSession(
@@ -41,7 +41,7 @@ def aiohttp_transport(
             limit=0,
             keepalive_timeout=PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S,
             ssl=ssl.create_default_context(),
-            resolver=None if allow_private or proxy else PublicResolver(),
+            resolver=None if to_metadata or proxy else JudgingResolver(allow_private=allow_private),
         ),
         # A provider's cookie belongs to one caller and must never travel with another's call.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -54,20 +54,29 @@ def aiohttp_transport(
     return AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
-class PublicResolver(aiohttp.ThreadedResolver):
+class JudgingResolver(aiohttp.ThreadedResolver):
     """Resolves names as the system does, and leaves out addresses inside the own network.
 
+    With `allow_private` only link-local ones are left out, where a machine's credentials are.
     Judged here and not when an upstream is saved: a public name may lead inside tomorrow.
     """
+
+    def __init__(self, *, allow_private: bool = False) -> None:
+        super().__init__()
+        self._allow_private = allow_private
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        public = [each for each in found if is_public(ipaddress.ip_address(each["host"]))]
-        if not public:
+        open_to_calls = [each for each in found if self._may_be_called(each["host"])]
+        if not open_to_calls:
             raise PrivateAddress(f"{host} leads inside the own network")
-        return public
+        return open_to_calls
+
+    def _may_be_called(self, host: str) -> bool:
+        address = ipaddress.ip_address(host)
+        return not is_link_local(address) if self._allow_private else is_public(address)
 
 
 @lru_cache(1_000)
@@ -77,6 +86,9 @@ def _is_private_literal(host: str) -> bool:
         return not is_public(ipaddress.ip_address(host))
     except ValueError:
         return False
+
+
+_is_of_metadata = lru_cache(1_000)(is_of_metadata)
 
 
 class PrivateAddress(OSError):
@@ -92,7 +104,7 @@ class HttpUpstream:
 
     def __init__(self, https_proxy: str | None = None) -> None:
         self._https_proxy = https_proxy
-        self._transports: dict[tuple[bool, bool], httpx.AsyncBaseTransport] = {}
+        self._transports: dict[tuple[bool, bool, bool], httpx.AsyncBaseTransport] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         outgoing = httpx.Request(
@@ -102,7 +114,9 @@ class HttpUpstream:
             content=request.body or None,
             extensions={"timeout": _TIMEOUTS},
         )
-        if not request.allow_private and _is_private_literal(outgoing.url.host):
+        host = outgoing.url.host
+        inside = not request.allow_private and _is_private_literal(host)
+        if inside or (not request.to_metadata and _is_of_metadata(host)):
             raise UpstreamUnreachable(PrivateAddress.__name__)
         transport = self._transport(request)
         try:
@@ -114,11 +128,13 @@ class HttpUpstream:
         return HttpReply(response)
 
     def _transport(self, request: UpstreamRequest) -> httpx.AsyncBaseTransport:
-        kind = request.url.startswith("https:"), request.allow_private
+        kind = request.url.startswith("https:"), request.allow_private, request.to_metadata
         if kind not in self._transports:
-            by_https, allow_private = kind
+            by_https, allow_private, to_metadata = kind
             self._transports[kind] = aiohttp_transport(
-                self._https_proxy if by_https else None, allow_private=allow_private
+                self._https_proxy if by_https else None,
+                allow_private=allow_private,
+                to_metadata=to_metadata,
             )
         return self._transports[kind]
 

@@ -115,7 +115,9 @@ class PeriodView(AccountView):
     currency: Literal["USD"] = "USD"
     top_ups: list[TopUpView]
     open_leases: int
-    exhausted_at: Time | None = Field(description="when a call was first refused")
+    exhausted_at: Time | None = Field(
+        description="when a call was first refused that an unspent period would hold"
+    )
 
 
 class LeaseView(View):

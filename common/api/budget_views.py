@@ -38,7 +38,7 @@ def budget_view(standing: Standing, leases: OpenLeases, now: datetime) -> Budget
         strict=budget.strict,
         paused=budget.paused,
         state=standing.state(now),
-        arming=leases.arms(budget),
+        arming=leases.arms(budget, now),
         resets_at=None if period.ends_at >= FOREVER else period.ends_at,
         version=budget_version(budget),
         **_money("limit", budget.limit),

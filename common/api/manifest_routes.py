@@ -23,7 +23,9 @@ from common.gateway.manifest import (
 )
 from common.gateway.manifest_objects import Ground, Kind
 
-_UNSHOWN = frozenset({"key_id", "line", "created_by", "created_at", "revoked_at", "epoch"})
+_UNSHOWN = frozenset(
+    {"key_id", "line", "created_by", "created_at", "revoked_at", "epoch", "began_at"}
+)
 """What nobody asks for, and what a plan cannot know of a key that is not made yet."""
 
 

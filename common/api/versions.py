@@ -13,7 +13,7 @@ from common.core.ports import Value
 
 def version_of(data: Mapping[str, Value]) -> str:
     """The version of a content: 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def is_named(if_match: str, version: str) -> bool:

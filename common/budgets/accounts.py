@@ -5,7 +5,7 @@ case of every call out there, because each call holds a bound of its cost first.
 times are aware UTC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -42,8 +42,10 @@ class TopUp:
 class Period:
     """One period of a budget.
 
-    `settled` is spent, `unproven` the part of it that nobody has proven; `leased` is what open
-    leases may still spend. `exhausted_at` is when a call was first refused.
+    `settled` is spent, `unproven` the part of it that nobody has proven, `uncharged` the part that
+    calls cost which left before the budget applied to them: no lease has told it. `leased` is what
+    open leases may still spend. `epoch` is how new the budget is: leases that are older are of
+    before it applied. `exhausted_at` is when a call was first refused.
     """
 
     id: str
@@ -58,6 +60,8 @@ class Period:
     org: str = ""
     starts_at: datetime | None = None
     exhausted_at: datetime | None = None
+    uncharged: Nanos = 0
+    epoch: int = 0
 
     @classmethod
     def from_document(cls, document: Document) -> "Period":
@@ -78,6 +82,9 @@ class Period:
             org=data["org"],
             starts_at=data["starts_at"],
             exhausted_at=data["exhausted_at"],
+            # Periods that were stored before there were these have neither.
+            uncharged=data.get("uncharged_nanos", 0),
+            epoch=data.get("epoch", 0),
         )
 
     def to_data(self) -> dict[str, Value]:
@@ -100,8 +107,10 @@ class Period:
             "settled_nanos": self.settled,
             "leased_nanos": self.leased,
             "unproven_nanos": self.unproven,
+            "uncharged_nanos": self.uncharged,
             "open_leases": self.open_leases,
             "exhausted_at": self.exhausted_at,
+            "epoch": self.epoch,
             "delete_at": self.delete_at,
         }
 
@@ -118,6 +127,15 @@ class Period:
     def room(self, now: datetime) -> Nanos:
         """What may still be leased; negative where a limit was lowered below what is spent."""
         return self.limit_at(now) - self.settled - self.leased
+
+    def told(self, epoch: int, spent: Nanos, unproven: Nanos) -> "Period":
+        """As it is when a lease of `epoch` tells what its calls cost, and what of it is unproven.
+
+        Of an older lease only the unproven part counts. The rest is in the sum of the calls that
+        left before, which is added as a whole (`late_calls.py`).
+        """
+        counted = spent if epoch >= self.epoch else unproven
+        return replace(self, settled=self.settled + counted, unproven=self.unproven + unproven)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ class Budget:
     `scope` is ``org:ORG``, ``team:ORG/TEAM``, ``project:ORG/PROJECT``, ``agent:ORG/AGENT`` or
     ``key:LINE``; `models` are globs, empty for all. `fit` lets a call be made smaller where it does
     not fit. `tool_allowance` is what a call's tools may cost where nothing bounds them. `strict`
-    settles a call that was cut at its whole hold.
+    settles a call that was cut at its whole hold. `epoch` says when it began to apply to the calls
+    that it applies to, in the order of all budgets, and `began_at` in time; None where no call can
+    have left before.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Budget:
     strict: bool = False
     paused: bool = False
     epoch: int = 0
+    began_at: datetime | None = None
     version: str | None = None
 
     @classmethod
@@ -74,6 +77,7 @@ class Budget:
             strict=data["strict"],
             paused=data["paused"],
             epoch=data["epoch"],
+            began_at=data.get("began_at"),  # Budgets that were stored before have none.
             version=document.version,
         )
 
@@ -94,6 +98,7 @@ class Budget:
             "strict": self.strict,
             "paused": self.paused,
             "epoch": self.epoch,
+            "began_at": self.began_at,
         }
 
     @property
@@ -110,6 +115,7 @@ class Budget:
             budget=self.id,
             org=self.org,
             starts_at=span.starts_at,
+            epoch=self.epoch,
         )
 
 
@@ -140,7 +146,7 @@ class Applicable:
     """The hard budgets that apply to a call now: a lease on all their periods is needed.
 
     `scope_set` are the periods, sorted, and until `ends_at` it is these. `epoch` says how new the
-    budgets are.
+    budgets are: all that began up to it are known, and none is newer.
     """
 
     budgets: tuple[Budget, ...]
@@ -152,7 +158,13 @@ class Applicable:
     def at(cls, budgets: Sequence[Budget], now: datetime, epoch: int = 0) -> "Applicable":
         periods = [budget.period_at(now) for budget in budgets]
         ends_at = min((period.ends_at for period in periods), default=FOREVER)
-        return cls(tuple(budgets), tuple(sorted(p.id for p in periods)), ends_at, epoch)
+        newest = max([epoch, *(budget.epoch for budget in budgets)])
+        return cls(tuple(budgets), tuple(sorted(p.id for p in periods)), ends_at, newest)
+
+    @property
+    def began(self) -> int:
+        """The epoch of the newest of these budgets."""
+        return max((budget.epoch for budget in self.budgets), default=0)
 
 
 def budgets_of(budgets: Iterable[Budget], spender: Spender, model: str | None) -> list[Budget]:

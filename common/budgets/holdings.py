@@ -67,7 +67,7 @@ class NoRoom(Exception):
 
 
 class _Moved(Exception):
-    """The period that a call waited for is over."""
+    """The period that a call waited for is over, or its budget applies to other calls now."""
 
 
 @dataclass(slots=True)
@@ -84,9 +84,10 @@ class Held:
 
 @dataclass(slots=True)
 class _Share:
-    """One scope set: its lease, and the pace of the calls on it."""
+    """One scope set: its lease, the epoch of its newest budget, and the pace of the calls on it."""
 
     head: LeaseHead
+    began: int
     began_s: float
     used_s: float
     asked_s: float
@@ -201,10 +202,15 @@ class Holdings:
         if share is not None and share.head.policy_epoch < to.epoch:
             # Other budgets apply now: what was taken before admits nothing more.
             self._leaving.append(share)
+            if share.head.policy_epoch < to.began:
+                self._answer(to.scope_set, _Moved())
             share = None
         if share is None:
             head = LeaseHead(self._fresh_id(), to.scope_set, to.epoch, to.ends_at)
-            share = self._shares[to.scope_set] = _Share(head, now_s, now_s, now_s)
+            share = self._shares[to.scope_set] = _Share(head, to.began, now_s, now_s, now_s)
+        elif to.epoch < share.began:
+            # A call of before on this lease would be charged as of now, and again as of before.
+            raise BudgetUnavailable
         return share
 
     def _working(self) -> "asyncio.Task[None]":

@@ -27,6 +27,7 @@ from common.budgets.accounts import (
 )
 from common.budgets.alerts import alert, alert_id
 from common.budgets.corrections import TOLD_FOR, correction
+from common.budgets.late_calls import LONGEST_CALL
 from common.budgets.proven_days import DAY, Days, FlaggedCall, Ledger, begin_of, days_of, keep
 from common.budgets.renewals import LEASE_FOR
 from common.budgets.settlement import CORRECTED_AFTER
@@ -40,7 +41,6 @@ from common.core.transactions import Entropy, Read, transact
 logger = logging.getLogger(__name__)
 
 CORRECTIONS = "corrections"
-LONGEST_CALL = timedelta(hours=1)
 PUBLISHED_WITHIN = timedelta(minutes=5)
 """From the end of a call until its lease can tell of it."""
 RECONCILIATION = "reconciliation"

@@ -103,7 +103,9 @@ def plan_renewals(
         flight, short = _draw(wish, lease, drawing, commit=commit, now=now)
         if short is not None:
             refused[head.id] = short
-            drawing.exhaust(short, now)
+            # What would not fit an unspent period either says nothing of how much is spent.
+            if wish.need <= drawing.periods[short].limit_at(now):
+                drawing.exhaust(short, now)
         if flight is None:
             continue
         flights.append((head, flight))
@@ -149,9 +151,7 @@ def _draw(
     for period in own:
         drawing.change(
             replace(
-                period,
-                settled=period.settled + spent,
-                unproven=period.unproven + head.unproven,
+                period.told(head.policy_epoch, spent, head.unproven),
                 leased=period.leased + amount - head.amount,
                 open_leases=period.open_leases + opened - ended,
             )

@@ -81,11 +81,12 @@ def correct(
         )
     written_off = lease.written_off
     corrected = replace(lease, seq=lease.seq + 1, last_commit=commit, state=LeaseState.CORRECTED)
+    told = [period.told(lease.policy_epoch, spent, unproven) for period in periods]
     return corrected, [
         replace(
             period,
-            settled=period.settled - written_off + spent,
-            unproven=period.unproven - written_off + unproven,
+            settled=period.settled - written_off,
+            unproven=period.unproven - written_off,
         )
-        for period in periods
+        for period in told
     ]

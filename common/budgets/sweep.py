@@ -1,5 +1,7 @@
 """What is done for budgets every minute: leases of owners that are gone, and what is to be told.
 
+And calls are charged that were under way when a budget began (`late_calls.py`).
+
 Each step commits what it decides by itself and can be repeated, by itself or by another sweep at
 the same time: a lease is written off under the versions that were read, an alert is created once.
 So a sweep that dies is finished by the next one.
@@ -22,6 +24,7 @@ from common.budgets.accounts import (
 )
 from common.budgets.alerts import alert, alert_id, publish_waiting, undecided
 from common.budgets.budgets import BUDGETS, Budget
+from common.budgets.late_calls import SpentBefore, charge_late_calls
 from common.budgets.settlement import is_overdue, write_off
 from common.budgets.thresholds import (
     Watched,
@@ -93,6 +96,7 @@ class Sweeper:
     clock: Clock
     entropy: Entropy
     spent: SpentOf
+    spent_before: SpentBefore
 
     async def run(self, tick: SweepBudgets) -> None:
         """Do all of it for one command.
@@ -110,6 +114,9 @@ class Sweeper:
         periods = await look(self.documents, self.clock)
         await tell_exhausted(self.documents, periods)
         await publish_waiting(self.documents, self.bus)
+        await charge_late_calls(
+            self.documents, self.clock, periods, self.spent_before, entropy=self.entropy
+        )
         await tell_crossed(self.documents, periods, self.spent)
         await publish_waiting(self.documents, self.bus)
         await self.documents.commit([Put(SWEPT, {"finished_at": self.clock.now()})])

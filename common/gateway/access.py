@@ -54,10 +54,16 @@ def check_access(
             "The body is not one JSON object with each member once, nor a plain form, and this key "
             "is bound to certain models. Mend the body.",
         )
-    if facts.model is None or not may_use(policy, destination, facts.model):
+    if facts.model is None:
         raise Refusal(
             "model_not_allowed",
-            f"The key {key.name} may not use {(facts.model or 'no model')[:128]!r}. It may use: "
+            f"The key {key.name} is bound to certain models, and this call names none; nobody "
+            f"tells which models an agent works with. It may use: {', '.join(policy.models)}.",
+        )
+    if not may_use(policy, destination, facts.model):
+        raise Refusal(
+            "model_not_allowed",
+            f"The key {key.name} may not use {facts.model[:128]!r}. It may use: "
             f"{', '.join(policy.models)}.",
         )
 

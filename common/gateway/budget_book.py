@@ -28,10 +28,15 @@ PAGE = 500
 
 @dataclass(slots=True)
 class _Known:
-    """The hard budgets of one organisation, as they were read."""
+    """The hard budgets of one organisation, as they were read.
+
+    All that began up to `epoch` are there, and none that began later; `told` is what the control
+    said when they were last asked for.
+    """
 
     budgets: tuple[Budget, ...]
     epoch: int
+    told: int
     due_s: float
     answers: OrderedDict[tuple[Spender, str | None], Applicable] = field(
         default_factory=OrderedDict
@@ -55,10 +60,10 @@ class BudgetBook:
             BudgetUnavailable: they were never read, and cannot be.
         """
         known = self._known.get(spender.org)
-        epoch = self._epoch()
-        if known is None or known.epoch != epoch or self._clock.monotonic() >= known.due_s:
-            reading = self._read_once(spender.org, epoch)
-            if known is None or known.epoch != epoch:
+        told = self._told()
+        if known is None or known.told != told or self._clock.monotonic() >= known.due_s:
+            reading = self._read_once(spender.org, told)
+            if known is None or known.told != told:
                 await asyncio.shield(reading)
             known = self._known.get(spender.org)
         if known is None:
@@ -77,36 +82,53 @@ class BudgetBook:
                 known.answers.popitem(last=False)
         return found
 
-    def _epoch(self) -> int:
+    def _told(self) -> int:
         return int(self._control.data.get(POLICY_EPOCH, 0))
 
-    def _read_once(self, org: str, epoch: int) -> "asyncio.Task[None]":
+    def _read_once(self, org: str, told: int) -> "asyncio.Task[None]":
         reading = self._reading.get(org)
         if reading is None or reading.done():
-            reading = self._reading[org] = asyncio.create_task(self._read(org, epoch))
+            reading = self._reading[org] = asyncio.create_task(self._read(org, told))
             reading.add_done_callback(lambda _: self._reading.pop(org, None))
         return reading
 
-    async def _read(self, org: str, epoch: int) -> None:
-        budgets: list[Budget] = []
-        after: str | None = None
+    async def _read(self, org: str, told: int) -> None:
         now_s = self._clock.monotonic()
         try:
-            while True:
-                query = Query(BUDGETS, {"org": org}, after=after, limit=PAGE)
-                page = await self._documents.query(query)
-                budgets += [Budget.from_document(document) for document in page]
-                if len(page) < PAGE:
-                    break
-                after = page[-1].ref.id
+            budgets, epoch = await self._complete(org, told)
         except StoreUnavailable:
             logger.warning("budgets.unread", extra={"org": org})
             if (known := self._known.get(org)) is not None:
                 # The last ones stay, and calls do not wait for the store each time.
-                known.epoch, known.due_s = epoch, now_s + RETRY_AFTER_S
+                known.told, known.due_s = told, now_s + RETRY_AFTER_S
             return
         hard = tuple(budget for budget in budgets if budget.hard)
-        self._known[org] = _Known(hard, epoch, now_s + KEPT_FOR_S)
+        self._known[org] = _Known(hard, epoch, told, now_s + KEPT_FOR_S)
         self._known.move_to_end(org)
         if len(self._known) > ORGANISATIONS:
             self._known.popitem(last=False)
+
+    async def _complete(self, org: str, told: int) -> tuple[list[Budget], int]:
+        """All budgets up to the newest of them, and its epoch.
+
+        Who finds one that is newer than was told reads again: another that is older than that one
+        may have been made where pages were read already.
+        """
+        epoch = told
+        while True:
+            budgets = await self._all(org)
+            newest = max((budget.epoch for budget in budgets), default=0)
+            if newest <= epoch:
+                return budgets, epoch
+            epoch = newest
+
+    async def _all(self, org: str) -> list[Budget]:
+        budgets: list[Budget] = []
+        after: str | None = None
+        while True:
+            query = Query(BUDGETS, {"org": org}, after=after, limit=PAGE)
+            page = await self._documents.query(query)
+            budgets += [Budget.from_document(document) for document in page]
+            if len(page) < PAGE:
+                return budgets
+            after = page[-1].ref.id

@@ -3,7 +3,8 @@
 A budget, its current period and the number that tells busy instances of the proxy that other
 budgets apply (`policy_epoch`) are one commit. Leases renew meanwhile under the same versions, so a
 limit and a renewal never overwrite each other: one of them is planned again. A hard budget that
-begins in the middle of a period opens with what its scope has spent in it already.
+begins in the middle of a period opens with what its scope has spent in it already; calls that are
+under way then are added when they have ended (`common/budgets/late_calls.py`).
 
 Every change of what applies to calls writes `gateway/control`, which is read first. So whatever is
 asked of other budgets after that is still true at the commit.
@@ -188,18 +189,22 @@ def correct_lease(id_: str, refund: Nanos, reason: str) -> Plan[Lease]:
 
 
 async def written(
-    read: Read, stored: Budget | None, budget: Budget, spent: Spent, now: datetime
+    read: Read, stored: Budget | None, budget: Budget, spent: Spent | None, now: datetime
 ) -> tuple[Standing, tuple[Write, ...]]:
-    """A budget as it will be, and what is to be stored for it; nothing where nothing changes."""
+    """A budget as it will be, and what is to be stored for it; nothing where nothing changes.
+
+    `spent` None says that its scope is new too, so that no call of it is under way.
+    """
     document, control = await read([budget_ref(budget.id), CONTROL])
     writes: list[Write] = []
     begins = _begins(stored, budget)
-    epoch = stored.epoch if stored is not None else 0
+    epoch, began_at = (0, None) if stored is None else (stored.epoch, stored.began_at)
     if begins or _is_told(stored, budget):
         told = (0 if control is None else control.data.get(POLICY_EPOCH, 0)) + 1
         writes.append(control_with(control, {POLICY_EPOCH: told}))
-        epoch = told if begins else epoch
-    budget = replace(budget, epoch=epoch, version=None)
+        if begins:
+            epoch, began_at = told, None if spent is None else now
+    budget = replace(budget, epoch=epoch, began_at=began_at, version=None)
     changes = stored is None or replace(stored, version=None) != budget
     if changes:
         writes.append(_stored_as(budget_ref(budget.id), budget.to_data(), document))
@@ -209,7 +214,7 @@ async def written(
         if fresh.id not in periods:
             [found] = await read([period_ref(fresh.id)])
             old = None if found is None else Period.from_document(found)
-            period = _period(old, fresh, stored, budget, spent.get(fresh.id, 0))
+            period = _period(old, fresh, stored, budget, (spent or {}).get(fresh.id, 0))
             periods[fresh.id] = period
             # A period that is made here cannot be begun with the limit that was, by a renewal
             # that read the budget before.
@@ -224,18 +229,25 @@ def _period(
     """A period under a changed budget.
 
     What it has settled counts on, unless the budget is for other calls now. What was written off is
-    in no sum of usage, so it comes on top of these.
+    in no sum of usage, so it comes on top of these. Where the budget begins, all that was spent
+    before is a sum of usage: leases of before tell no more of it than what is unproven.
     """
     begins = _begins(stored, budget)
     if old is None:
-        return replace(fresh, settled=spent if begins else 0)
+        opened = spent if begins else 0
+        return replace(fresh, settled=opened, uncharged=opened)
     # Its key is its time, so another calendar alone leaves the calls that it adds up the same.
     moved = stored is not None and _callers(stored) != _callers(budget)
-    settled = old.unproven if moved else old.settled
+    proven = 0 if moved else old.settled - old.unproven
+    if not (begins or moved):
+        return replace(old, limit=fresh.limit)
+    uncharged = max(proven, spent)
     return replace(
         old,
         limit=fresh.limit,
-        settled=max(settled, spent + old.unproven) if begins else settled,
+        settled=uncharged + old.unproven,
+        uncharged=uncharged,
+        epoch=budget.epoch,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from common.budgets.accounts import LEASES, PERIODS, Lease, Period, period_ref
 from common.budgets.budgets import BUDGETS, Budget, budget_ref
+from common.budgets.late_calls import LONGEST_CALL, began_within
 from common.budgets.standing import Standing
 from common.budgets.sweep import Asked, SpentOf
 from common.core.errors import NotFound
@@ -24,13 +25,17 @@ class OpenLeases:
 
     leases: Sequence[tuple[Lease, str]]
 
-    def arms(self, budget: Budget) -> bool:
-        """Whether calls may be on their way that left before a hard budget applied to them."""
-        return budget.hard and any(
-            org == budget.org
-            and lease.policy_epoch < budget.epoch
-            and budget.id not in budgets_of_lease(lease)
-            for lease, org in self.leases
+    def arms(self, budget: Budget, now: datetime) -> bool:
+        """Whether calls may be on their way that left before a hard budget applied to them.
+
+        Calls to which no hard budget applied have no lease: for these it is a matter of time.
+        """
+        return budget.hard and (
+            began_within(budget, LONGEST_CALL, now)
+            or any(
+                org == budget.org and lease.policy_epoch < budget.epoch
+                for lease, org in self.leases
+            )
         )
 
 

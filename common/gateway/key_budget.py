@@ -47,7 +47,7 @@ class KeyBudget:
         """
         scope = f"key:{key.line}"
         budget = replace(self.budget, id=f"key-{key.line}", org=key.org, scope=scope)
-        standing, writes = await written(read, None, budget, {}, now)
+        standing, writes = await written(read, None, budget, None, now)
         if budget.hard:
             try:
                 await check_meeting(self.documents, budget, now, callers_with(key))

@@ -180,7 +180,9 @@ def _made(plan: Plan[Any]) -> Make:
 
 def _is_as_asked(found: Document, wanted: Budget) -> bool:
     stored = Budget.from_document(found)
-    return replace(stored, epoch=0, version=None) == replace(wanted, epoch=0, version=None)
+    return replace(stored, epoch=0, began_at=None, version=None) == replace(
+        wanted, epoch=0, began_at=None, version=None
+    )
 
 
 def _hinted(plan: Plan[Any], ground: Ground, org: str | None) -> Plan[Any]:

@@ -322,7 +322,10 @@ def _unbounded(reason: str, facts: CallFacts) -> Refusal:
     model = (facts.model or "no model")[:128]
     texts = {
         "unpriced_model": f"The price list does not know {model!r}, so what it may cost cannot be "
-        "told. Use a model that GET /openai/v1/models lists, or have a price set for it.",
+        "told. Use a model that the gateway lists, or have a price set for it."
+        if facts.model is not None
+        else "It names no model, and nobody tells which models an agent works with, so it has no "
+        "price. Name a model that the gateway lists.",
         "async_not_bounded": "Its cost arrives after the call, perhaps never through the gateway.",
         "unreadable_request": "The body cannot be read. Mend it.",
         "unmetered_endpoint": _UNMETERED_TEXTS.get(part, "") + " Send it with a key to which none "

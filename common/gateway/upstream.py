@@ -28,13 +28,17 @@ class UpstreamDisconnected(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request. Without `allow_private` it goes to no address inside the own network."""
+    """One request. Without `allow_private` it goes to no address inside the own network.
+
+    `to_metadata`: it may go to the machine's metadata server, which no call of a client ever may.
+    """
 
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
     allow_private: bool = False
+    to_metadata: bool = False
 
     @property
     def host(self) -> str:

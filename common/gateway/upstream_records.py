@@ -35,6 +35,13 @@ _TRANSLATED = tuple(
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
 )
 """NAT64 (RFC 6052, 8215), 6to4 (RFC 3056) and Teredo (RFC 4380) lead to any IPv4 address."""
+_LOCAL_TO_LINK = tuple(
+    ipaddress.ip_network(text) for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+)
+"""Where clouds answer a machine with its own credentials; the last one is Amazon's over IPv6."""
+_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog"})
+_NUMBER = re.compile(r"0x[0-9a-f]{1,16}|0[0-7]{0,16}|[1-9][0-9]{0,16}")
+_BYTES_OF_IPV4 = 4
 _LONGEST_LABEL = 63
 _LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal")
 
@@ -176,7 +183,7 @@ def check_url(url: str | None, *, allow_private: bool) -> None:
     Names are judged again when they are resolved: a public name may lead inside.
 
     Raises:
-        InvalidInput: not https, private, or not an address alone.
+        InvalidInput: not https, private, a machine's metadata server, or not an address alone.
     """
     try:
         parts = urlsplit(url or "")
@@ -196,6 +203,12 @@ def check_url(url: str | None, *, allow_private: bool) -> None:
         )
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
         raise InvalidInput("an address begins with https://", field="base_url")
+    if is_of_metadata(host):
+        raise InvalidInput(
+            "link-local addresses (169.254.0.0/16, fe80::/10) and metadata.google.internal give a "
+            "machine its own credentials: they are never an upstream",
+            field="base_url",
+        )
     if not allow_private and is_private(host):
         raise InvalidInput(
             f"{host} is inside the own network; set allow_private if it is meant", field="base_url"
@@ -212,6 +225,46 @@ def is_private(host: str) -> bool:
     # Resolvers take these for addresses: 127.1, 0x7f000001, 2130706433.
     numeric = re.fullmatch(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*", name) is not None
     return numeric or "." not in name or name.endswith(_LOCAL_NAMES)
+
+
+def is_of_metadata(host: str) -> bool:
+    """Whether a host's text names a link-local address or a cloud's metadata server."""
+    name = host.lower().rstrip(".")
+    if name in _METADATA_NAMES:
+        return True
+    try:
+        return is_link_local(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    read = _as_resolvers_read(name)
+    return read is not None and is_link_local(read)
+
+
+def _as_resolvers_read(name: str) -> ipaddress.IPv4Address | None:
+    """An address spelt as only resolvers read it: 0xa9fea9fe, 2852039166, 169.254.43518."""
+    parts = name.split(".")
+    if len(parts) > _BYTES_OF_IPV4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return None
+    *first, last = [
+        int(part, 16 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts
+    ]
+    left = _BYTES_OF_IPV4 - len(first)
+    if any(each > 0xFF for each in first) or last >= 256**left:
+        return None
+    return ipaddress.IPv4Address(bytes(first) + last.to_bytes(left, "big"))
+
+
+def is_link_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is of the link alone, in whatever form of IPv6 it is written."""
+    if isinstance(address, ipaddress.IPv6Address):
+        bits = int(address)
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif address in _TRANSLATED[0] or address in _TRANSLATED[1]:
+            address = ipaddress.IPv4Address(bits & 0xFFFFFFFF)
+        elif address.sixtofour is not None:
+            address = address.sixtofour
+    return any(address in network for network in _LOCAL_TO_LINK)
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

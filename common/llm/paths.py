@@ -157,6 +157,7 @@ _PLACES = {
     # Behind a colon a verb begins: a name with one could be another call than the one priced.
     "name": r"(?P<name>(?!\.{1,2}$)[^/:]+)",
 }
+_ENDING = re.compile(r"[.~:]+(?=/|$)")
 _VENDORS: tuple[ProtocolName, ...] = ("openai", "anthropic", "gemini")
 _SHIM = re.compile(r"/gemini/v1(?:beta)?/openai(?P<rest>/.*)")
 _NAMED = re.compile(r"/u/(?P<name>[^/]+)(?P<rest>/.*)")
@@ -167,10 +168,11 @@ _VERTEX = re.compile(
 )
 _GEMINI_CALL = re.compile(r"/v1/models/[^/:]+:[A-Za-z]+")
 _INTERACTIONS = re.compile(r"/v1/interactions(?:/.*)?")
-_PATTERNS = tuple(
+_EXACT = tuple(
     re.compile(re.sub(r"\\{(\w+)\\}", lambda m: _PLACES.get(m.group(1), _SEGMENT), re.escape(path)))
     for _, _, _, path, _ in ENDPOINTS
 )
+_LOOSE = tuple(re.compile(pattern.pattern, re.IGNORECASE) for pattern in _EXACT)
 
 
 def forwarded_by(protocol: ProtocolName) -> list[str]:
@@ -206,15 +208,33 @@ def resolve(
     if headers.get("upgrade", "").lower() == "websocket":
         return NotForwarded(protocol, rest, upstream=upstream)
     others: list[str] = []
-    for (of_protocol, name, of_method, _, form), pattern in zip(ENDPOINTS, _PATTERNS, strict=True):
+    for (of_protocol, name, of_method, _, form), pattern in zip(ENDPOINTS, _EXACT, strict=True):
         if of_protocol == protocol and (match := pattern.fullmatch(rest)):
             if of_method == method:
                 model = match.groupdict().get("name")
                 return Endpoint(protocol, name, method, rest, form, model, upstream)
             others.append(of_method)
-    if unmetered.cover(method, path):
+    listable = may_be_listed(path) and not _is_respelt(path, protocol, rest)
+    if listable and unmetered.cover(method, path):
         return Endpoint(protocol, "unmetered", method, rest, "unread", None, upstream)
-    return NotForwarded(protocol, rest, tuple(others), upstream, may_be_listed(path))
+    return NotForwarded(protocol, rest, tuple(others), upstream, listable)
+
+
+def _is_respelt(path: str, protocol: ProtocolName, rest: str) -> bool:
+    """Whether a path is one of `ENDPOINTS` but for case or the ends of segments.
+
+    A provider that takes it for that endpoint would answer what nobody prices.
+    """
+    plain = _mounted(_ENDING.sub("", path).lower())
+    if plain is None:
+        return False
+    of_plain, _, plain_rest = plain
+    return any(
+        each[0] == of_plain
+        and loose.fullmatch(plain_rest)
+        and not (of_plain == protocol and exact.fullmatch(rest))
+        for each, exact, loose in zip(ENDPOINTS, _EXACT, _LOOSE, strict=True)
+    )
 
 
 def _mounted(path: str) -> tuple[ProtocolName, str, str] | None:

@@ -28,6 +28,10 @@ _NEVER = frozenset(
     }
 )
 """Words of paths, without what is no letter: they are matched however they are spelt."""
+_NEVER_INSIDE = re.compile(
+    "admin|apikey|clientsecret|authtoken|realtime|session|invite|organi[sz]ation"
+)
+"""Words that are never within a segment, also beside others (`admin_api_keys`)."""
 _BETWEEN = re.compile(r"[/:]")
 _NO_LETTER = re.compile(r"[^a-z]")
 
@@ -51,7 +55,8 @@ def may_be_listed(path: str) -> bool:
     """Whether a path can be let through at all."""
     segments = path.split("/")
     words = {_NO_LETTER.sub("", word.lower()) for word in _BETWEEN.split(path)}
-    return _DOTS.isdisjoint(segments) and _NEVER.isdisjoint(words)
+    inside = any(map(_NEVER_INSIDE.search, words))
+    return _DOTS.isdisjoint(segments) and _NEVER.isdisjoint(words) and not inside
 
 
 def read_unmetered(entries: Iterable[str]) -> UnmeteredPaths:

@@ -238,11 +238,18 @@ class App:
     def sweeper(self) -> "Sweeper":
         """Looks after budgets, once a minute."""
         from common.budgets.sweep import Sweeper
-        from common.runtime.spending import spent_of
+        from common.runtime.spending import spent_before, spent_of
         from common.usage.spent import Spent
 
         spent = Spent(self.documents, _WarehouseWhenAsked(self), self.clock)
-        return Sweeper(self.documents, self.bus, self.clock, self.entropy, spent_of(spent))
+        return Sweeper(
+            self.documents,
+            self.bus,
+            self.clock,
+            self.entropy,
+            spent_of(spent),
+            spent_before(spent),
+        )
 
     @cached_property
     def reconciler(self) -> "Reconciler":

@@ -92,6 +92,23 @@ class Spent:
             for each, (told, rollups) in zip(portions, divided, strict=True)
         ]
 
+    async def under(self, portions: Sequence[tuple[Portion, int]]) -> list[Nanos]:
+        """What each portion cost of calls to which budgets older than an epoch applied, or none.
+
+        The warehouse answers for what it holds by now, and nothing is remembered.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(each: Portion, epoch: int) -> Nanos:
+            span = Span(max(each.since, FIRST), each.until or self.clock.now())
+            async with slots:
+                return _add(await self._sums(each.org, span, epoch), each.counts)
+
+        return await asyncio.gather(*(ask(*each) for each in portions))
+
     def _divide(self, each: Portion, now: datetime) -> tuple[list[Span], list[_Rollup]]:
         """Which spans the warehouse answers, and which the rollups."""
         since, until = max(each.since, FIRST), each.until or now
@@ -107,19 +124,20 @@ class Spent:
 
         async def ask(org: str, span: Span) -> _Sums:
             async with slots:
-                rows = await self.warehouse.query(
-                    _sql(), {"org": org, "since": span.since, "until": span.until}
-                )
-            return {
-                Who(r["team"], r["project"], r["agent"], r["line"], r["model"]): int(
-                    r["priced_nanos"]
-                )
-                for r in rows
-            }
+                return await self._sums(org, span)
 
         ordered = sorted(asked, key=lambda each: (each[0], each[1].since, each[1].until))
         sums = await asyncio.gather(*(ask(*each) for each in ordered))
         self._told.update(zip(ordered, sums, strict=True))
+
+    async def _sums(self, org: str, span: Span, epoch: int | None = None) -> _Sums:
+        rows = await self.warehouse.query(
+            _sql(), {"org": org, "since": span.since, "until": span.until, "epoch": epoch}
+        )
+        return {
+            Who(r["team"], r["project"], r["agent"], r["line"], r["model"]): int(r["priced_nanos"])
+            for r in rows
+        }
 
     async def _read(self, rollups: set[_Rollup]) -> Mapping[_Rollup, Mapping[str, _Sums]]:
         """What the rollups hold, by organisation."""

@@ -43,11 +43,16 @@ def moment_text(text: str, *, ahead: bool = False) -> str:
 
 
 def segment(text: str) -> str:
-    """A name as one segment of a path, whatever it holds."""
+    """An id or a name as one segment of a path.
+
+    What would be more than one there ends the command: a server may decode `%2F` before it looks
+    for what a path leads to, and segments of dots are taken out of it.
+    """
     if not text:
         fail("the id is empty")
-    # Segments of dots would be taken out of the path, with what stands before them.
-    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+    if "/" in text or "\\" in text or not text.strip("."):
+        fail(f"{text!r} is no id: ids have lower-case letters, digits and -")
+    return quote(text, safe="")
 
 
 def is_local(url: str) -> bool:

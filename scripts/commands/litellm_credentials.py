@@ -23,7 +23,8 @@ from scripts.commands.litellm_file import Found
 from scripts.commands.litellm_providers import variable_in
 
 _ENDING = "_API_KEY"
-_NUMBER = re.compile(r"\d{1,9}(\.\d{0,9})?|\.\d{1,9}")
+_NUMBER = re.compile(r"(0|[1-9]\d{0,8})(\.\d{0,9})?|\.\d{1,9}")
+"""Plain ones only: LiteLLM reads `010` as 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def is_usable(variable: str, upstream: str) -> bool:
 
 
 def weight_of(found: Found | None) -> Fraction | None:
-    """A deployment's weight, 1 without; None where it is no number."""
+    """A deployment's weight, 1 without; None where it is no plain number."""
     if found is None or found.value is None:
         return Fraction(1)
     text = found.text or ""

@@ -181,7 +181,9 @@ def _share(
         return
     weight = weight_of(found)
     if weight is None:
-        losses.append(Told(found.line, "weight", "it is no number: 1 is put in its place"))
+        losses.append(
+            Told(found.line, "weight", "no plain number as 10 or 0.5: 1 is put in its place")
+        )
     elif upstream.weights[env] is None:
         upstream.weights[env] = weight
     elif upstream.weights[env] != weight:
@@ -220,6 +222,10 @@ def _tell_of(upstream: _Upstream, imported: Imported) -> None:
     if url.scheme == "http" and not is_private(url.hostname or ""):
         what = f"{upstream.name} is called over the internet without encryption"
         imported.notices.append(Told(line, what, "its key can be read on the way: use https"))
+    if address.base_url is not None and _needs_leave(address.base_url):
+        what = f"{upstream.name} has allow_private"
+        instead = "its address is inside the own network or without https: check that it is meant"
+        imported.notices.append(Told(line, what, instead))
     if address.base_url is not None and address.prices is None:
         what = f"{upstream.name} has no provider"
         instead = (

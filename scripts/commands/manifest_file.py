@@ -1,16 +1,29 @@
 """A manifest file: YAML read exactly, and where in it a place stands.
 
 A number with a point stays the text it is, so that an amount of money never passes through a binary
-fraction. A member that stands twice in one object is refused, because readers differ in which of
-them counts.
+fraction. A number that readers of YAML take for different ones (`010` is 8 or 10) is refused, as is
+`1_000` and `1:30`. A member that stands twice in one object is refused, because readers differ in
+which of them counts.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+_TWO_MEANINGS = re.compile(
+    r"[-+]?(?:"
+    r"0[0-9_]+(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?"
+    r"|0[bB][01_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+"
+    r"|[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?"
+    r"|[0-9]+(?:\.[0-9]*)?_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?"
+    r")"
+)
+"""Octal, hexadecimal, sexagesimal and grouped numbers, whichever of YAML's versions has them."""
+_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 
 
 class UnreadableManifest(Exception):
@@ -51,7 +64,8 @@ def read_manifest_file(path: Path) -> ManifestFile:
     """Read a manifest.
 
     Raises:
-        UnreadableManifest: no such file, no YAML, a member twice, or not an object.
+        UnreadableManifest: no such file, no YAML, a number of two meanings, a member twice, or not
+            an object.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -72,7 +86,7 @@ def read_manifest_file(path: Path) -> ManifestFile:
         raise UnreadableManifest(f"{path}: no YAML that can be read") from None
     if tree is None or not isinstance(content, dict):
         raise UnreadableManifest(f"{path}:1: a manifest is an object with a name")
-    _refuse_repeated(path, tree)
+    _refuse_ambiguous(path, tree)
     return ManifestFile(str(path), content, tree)
 
 
@@ -87,14 +101,16 @@ def _inside(node: yaml.Node, part: str) -> tuple[int, yaml.Node] | None:
     return None
 
 
-def _refuse_repeated(path: Path, tree: yaml.Node) -> None:
+def _refuse_ambiguous(path: Path, tree: yaml.Node) -> None:
     nodes, looked_at = [tree], set()
     while nodes:
         node = nodes.pop()
         if id(node) in looked_at:
             continue  # An alias leads to what was looked at where it was named.
         looked_at.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.ScalarNode):
+            _refuse_two_meanings(path, node)
+        elif isinstance(node, yaml.SequenceNode):
             nodes += node.value
         elif isinstance(node, yaml.MappingNode):
             seen = set()
@@ -103,7 +119,16 @@ def _refuse_repeated(path: Path, tree: yaml.Node) -> None:
                     line = key.start_mark.line + 1
                     raise UnreadableManifest(f"{path}:{line}: this member stands here twice")
                 seen.add(key.value)
-                nodes.append(value)
+                nodes += (key, value)
+
+
+def _refuse_two_meanings(path: Path, node: yaml.ScalarNode) -> None:
+    is_plain = node.style is None or node.tag in _NUMBERS
+    if is_plain and _TWO_MEANINGS.fullmatch(node.value):
+        raise UnreadableManifest(
+            f"{path}:{node.start_mark.line + 1}: this is read as different numbers: write one with "
+            "digits alone and no 0 before them, as 10 or 0.5, or a text in quotes"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,16 @@ from common.budgets.leases import Hold, LeaseHead
 
 Item: TypeAlias = Lease | Period
 
+SCOPE_SETS = (
+    ("org",),
+    ("org", "red"),
+    ("org", "red", "red-1"),
+    ("org", "red", "red-2"),
+    ("blue", "org"),
+    ("blue", "blue-1", "org"),
+)
+PERIODS = sorted({name for scope_set in SCOPE_SETS for name in scope_set})
+
 
 class Violation(AssertionError):
     """A promise was broken."""

@@ -1,5 +1,8 @@
 """The store of the model's world: documents with versions, and commits that apply whole or not."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from common.budgets.accounts import Lease, LeaseState, Period
 from scripts.lease_model.parts import Commit, Item
 
@@ -43,3 +46,18 @@ class Store:
 
     def periods_of(self, lease: Lease) -> list[Period]:
         return [self.period(name) for name in lease.periods]
+
+    def without_settling(
+        self, leases: Mapping[str, Lease], items: Mapping[str, Item]
+    ) -> dict[str, Item]:
+        """A planted fault: what these leases would store if closing forgot what calls cost."""
+        changed = dict(items)
+        for lease in leases.values():
+            before = self.lease(lease.id)
+            told = lease.reported - (before.reported if before is not None else 0)
+            if lease.state is LeaseState.CLOSED and told:
+                for name in lease.periods:
+                    period = changed[name]
+                    assert isinstance(period, Period)
+                    changed[name] = replace(period, settled=period.settled - told)
+        return changed

@@ -5,7 +5,7 @@ which only the model knows: what calls have really cost, and what those still ou
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,20 +13,20 @@ from common.budgets.accounts import Lease, LeaseState, Period, TopUp
 from common.budgets.leases import LeaseHead, conclude, fence
 from common.budgets.renewals import Wish, plan_renewals
 from common.budgets.settlement import correct, is_overdue, write_off
-from scripts.lease_model.parts import Call, Commit, Faults, Instance, Item, Violation
+from scripts.lease_model.parts import (
+    PERIODS,
+    SCOPE_SETS,
+    Call,
+    Commit,
+    Faults,
+    Instance,
+    Item,
+    Violation,
+)
 from scripts.lease_model.store import Store
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 END = START + timedelta(days=1)
-SCOPE_SETS = (
-    ("org",),
-    ("org", "red"),
-    ("org", "red", "red-1"),
-    ("org", "red", "red-2"),
-    ("blue", "org"),
-    ("blue", "blue-1", "org"),
-)
-PERIODS = sorted({name for scope_set in SCOPE_SETS for name in scope_set})
 
 
 class World:
@@ -47,6 +47,7 @@ class World:
         self.instances: list[Instance] = []
         self.truth = dict.fromkeys(PERIODS, 0)
         self.out_there = dict.fromkeys(PERIODS, 0)
+        self.most = dict.fromkeys(PERIODS, 0)
         self.crashed = False
         self._start_instance()
         self._start_instance()
@@ -71,6 +72,7 @@ class World:
             (self._crash, 1),
             (self._start_instance, 1),
             (self._top_up, 1),
+            (self._charge, 1),
         )
         # Each run has its own pace: in some, hardly anything happens between two commits.
         weights = [weight * self._random.choice((0.1, 1, 1, 4)) for _, weight in actions]
@@ -157,7 +159,7 @@ class World:
             return
         items: dict[str, Item] = {**plan.leases, **plan.periods}
         if self.faults.close_without_settling:
-            items = self._without_settling(plan.leases, items)
+            items = self.store.without_settling(plan.leases, items)
         heads = []
         for head, flight in plan.flights:
             head.send(flight)
@@ -286,6 +288,15 @@ class World:
         more = (*period.top_ups, TopUp(self._random.choice((10, 500))))
         self.store.put(replace(period, top_ups=more))
 
+    def _charge(self) -> None:
+        """Calls that left before the budget applied are charged, whether there is room or not."""
+        name = self._random.choice(PERIODS)
+        nanos = self._random.choice((1, 5))
+        period = self.store.period(name)
+        self.store.put(replace(period, settled=period.settled + nanos))
+        self.truth[name] += nanos
+        self.most[name] += nanos
+
     # What must hold.
 
     def _check(self) -> None:
@@ -297,9 +308,11 @@ class World:
                 leased[name] += lease.amount
         for name in PERIODS:
             period = self.store.period(name)
-            limit = period.limit_at(self.now)
+            # Beyond the limit it only becomes less.
+            limit = max(period.limit_at(self.now), self.most[name])
             if period.settled + period.leased > limit:
                 raise Violation(f"{name}: {period.settled} + {period.leased} above {limit}")
+            self.most[name] = period.settled + period.leased
             if period.leased != leased[name]:
                 raise Violation(f"{name}: {period.leased} leased, leases have {leased[name]}")
             if self.truth[name] + self.out_there[name] > limit:
@@ -359,20 +372,6 @@ class World:
         for scope_set, head in list(instance.heads.items()):
             if head.closed:
                 del instance.heads[scope_set]
-
-    def _without_settling(
-        self, leases: Mapping[str, Lease], items: dict[str, Item]
-    ) -> dict[str, Item]:
-        changed = dict(items)
-        for lease in leases.values():
-            before = self.store.lease(lease.id)
-            told = lease.reported - (before.reported if before is not None else 0)
-            if lease.state is LeaseState.CLOSED and told:
-                for name in lease.periods:
-                    period = changed[name]
-                    assert isinstance(period, Period)
-                    changed[name] = replace(period, settled=period.settled - told)
-        return changed
 
     def _awake(self) -> Instance | None:
         awake = [instance for instance in self.instances if not instance.frozen]

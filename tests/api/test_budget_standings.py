@@ -8,7 +8,7 @@ import pytest
 
 from common.budgets.accounts import LeaseState
 from common.core.ports import Documents
-from tests.api.conftest import NOW, Record, a_call, pages
+from tests.api.conftest import NOW, Record, SetClock, a_call, made, pages
 from tests.api.test_budgets_over_http import (
     ANY,
     DAILY,
@@ -110,19 +110,57 @@ async def test_shows_what_usage_says_of_a_soft_one(
     ]
 
 
+async def test_is_arming_for_as_long_as_a_call_takes(
+    client: httpx.AsyncClient, clock: SetClock, acme: None
+) -> None:
+    """Calls to which no hard budget applied have no lease."""
+    seen = [(await make(client))["arming"]]
+    clock.advance(timedelta(hours=1, microseconds=-1))
+    seen.append((await read(client))["arming"])
+    clock.advance(timedelta(microseconds=1))
+    seen.append((await read(client))["arming"])
+
+    assert seen == [True, True, False]
+
+
 async def test_is_arming_while_older_leases_are_open(
-    client: httpx.AsyncClient, documents: Documents, acme: None
+    client: httpx.AsyncClient, documents: Documents, clock: SetClock, acme: None
 ) -> None:
     await make(client, "older")
     older = ("older:2026-11-01T00:00Z--2026-11-02T00:00Z",)
     await put_lease(documents, a_lease("1", state=LeaseState.OPEN, periods=older, policy_epoch=1))
-    made_now = await make(client)
+    await make(client)
     await put_lease(documents, a_lease("2", state=LeaseState.OPEN, policy_epoch=2))
-    await put_lease(documents, a_lease("3", state=LeaseState.OPEN, policy_epoch=1))
+    clock.advance(timedelta(hours=1))
 
-    arming = [made_now["arming"], (await read(client))["arming"]]
+    seen = [(await read(client))["arming"], (await read(client, "older"))["arming"]]
     await put_lease(documents, a_lease("1", state=LeaseState.CLOSED, periods=older))
+    seen.append((await read(client))["arming"])
 
-    assert arming == [True, True]
-    assert (await read(client))["arming"] is False
-    assert (await read(client, "older"))["arming"] is False
+    assert seen == [True, False, False]
+
+
+async def test_is_arming_while_leases_of_the_scope_before_are_open(
+    client: httpx.AsyncClient, documents: Documents, clock: SetClock, acme: None
+) -> None:
+    await make(client)
+    await client.put(PATH, json={**DAILY, "models": ["gpt-*"]}, headers=ANY)
+    await put_lease(documents, a_lease("1", state=LeaseState.OPEN, policy_epoch=1))
+    clock.advance(timedelta(hours=1))
+
+    seen = [(await read(client))["arming"]]
+    await put_lease(documents, a_lease("1", state=LeaseState.CLOSED, policy_epoch=1))
+    seen.append((await read(client))["arming"])
+
+    assert seen == [True, False]
+
+
+async def test_a_budget_that_is_made_with_its_key_is_armed_at_once(
+    client: httpx.AsyncClient, acme: None
+) -> None:
+    """No call can be under way with a key that was not there."""
+    key = await made(
+        client, "keys", org="acme", agent="crawler", name="ci", budget={"limit_usd": "5"}
+    )
+
+    assert (await read(client, f"key-{key['line']}"))["arming"] is False

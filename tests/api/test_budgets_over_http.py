@@ -85,7 +85,7 @@ async def test_is_read_as_it_was_made(client: httpx.AsyncClient, acme: None) -> 
         "paused": False,
         "currency": "USD",
         "state": "ok",
-        "arming": False,
+        "arming": True,
         "resets_at": "2026-11-02T00:00:00Z",
         "top_ups_usd": "0.000000000",
         "top_ups_nanos": 0,

@@ -9,6 +9,7 @@ from common.budgets.accounts import LeaseState
 from common.budgets.alerts import publish_waiting
 from common.budgets.budgets import Applicable
 from common.budgets.holdings import Held, Holdings
+from common.budgets.late_calls import Before
 from common.budgets.sweep import Asked, Sweeper, sweep
 from common.core.errors import PublishFailed
 from common.core.events import Event, SweepBudgets
@@ -31,12 +32,12 @@ class KeepingBus:
         self.events.append(event)
 
 
-async def nothing(asked: Sequence[Asked]) -> list[int]:
+async def nothing(asked: Sequence[Asked | Before]) -> list[int]:
     return [0 for _ in asked]
 
 
 def a_sweeper(world: World, bus: KeepingBus, clock: SetClock | None = None) -> Sweeper:
-    return Sweeper(world.documents, bus, clock or world.clock, os.urandom, nothing)
+    return Sweeper(world.documents, bus, clock or world.clock, os.urandom, nothing, nothing)
 
 
 def a_tick(clock: SetClock, age_s: float = 0) -> SweepBudgets:

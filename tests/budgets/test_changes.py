@@ -43,6 +43,10 @@ async def spend(instance: Holdings, to: Applicable, nanos: int) -> None:
         await soon(instance.leave())
 
 
+async def created(operators: Operators, **fields: Any) -> Budget:
+    return (await operators.create(a_budget(**fields))).budget
+
+
 async def put_period(world: World, budget: Budget, **fields: Any) -> None:
     period = replace(budget.period_at(world.clock.now()), **fields)
     await world.documents.inner.commit([Put(period_ref(period.id), period.to_data())])
@@ -164,8 +168,8 @@ async def test_each_change_leaves_an_entry_and_an_event(operators: Operators) ->
 
 
 async def test_a_raised_limit_lets_the_next_call_through(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     instance, to = world.instance(), world.to(budget)
     await spend(instance, to, 9 * DOLLAR)
     instance.enter()
@@ -179,8 +183,8 @@ async def test_a_raised_limit_lets_the_next_call_through(operators: Operators) -
 
 
 async def test_a_renewal_that_overtakes_a_limit_is_kept(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
 
     async def overtake() -> None:
         await spend(world.instance(), world.to(budget), 4 * DOLLAR)
@@ -194,8 +198,8 @@ async def test_a_renewal_that_overtakes_a_limit_is_kept(operators: Operators) ->
 
 
 async def test_a_limit_that_overtakes_a_renewal_is_obeyed(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     instance = world.instance()
     instance.enter()
 
@@ -213,8 +217,8 @@ async def test_a_limit_that_overtakes_a_renewal_is_obeyed(operators: Operators) 
 async def test_a_period_does_not_begin_with_the_limit_that_was(
     operators: Operators, *, is_first: bool
 ) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     world.clock.advance(86_400)
 
     async def call() -> None:
@@ -234,8 +238,8 @@ async def test_a_period_does_not_begin_with_the_limit_that_was(
 async def test_a_limit_reaches_the_period_that_a_faster_clock_has_begun(
     operators: Operators,
 ) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     world.clock.time = datetime(2026, 11, 20, 23, 59, 50, tzinfo=UTC)
     await operators.update(a_budget(limit=5 * DOLLAR))
     world.clock.advance(20)
@@ -267,8 +271,8 @@ async def test_of_changes_of_one_version_exactly_one_is_made(operators: Operator
 
 
 async def test_limits_change_under_spending_instances(operators: Operators) -> None:
-    world, budget = operators.world, a_budget(limit=100 * DOLLAR)
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators, limit=100 * DOLLAR)
     instances = [world.instance() for _ in range(3)]
 
     async def calls(instance: Holdings) -> None:
@@ -289,8 +293,8 @@ async def test_limits_change_under_spending_instances(operators: Operators) -> N
 
 
 async def test_a_paused_budget_keeps_its_account_and_counts_on(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     await spend(world.instance(), world.to(budget), 4 * DOLLAR)
     paused = await operators.pause(budget)
     kept = await operators.period(budget)
@@ -304,8 +308,8 @@ async def test_a_paused_budget_keeps_its_account_and_counts_on(operators: Operat
 
 
 async def test_late_sums_of_usage_do_not_lower_an_account(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     await spend(world.instance(), world.to(budget), 4 * DOLLAR)
     await operators.pause(budget)
 
@@ -315,8 +319,8 @@ async def test_late_sums_of_usage_do_not_lower_an_account(operators: Operators) 
 
 
 async def test_a_budget_for_other_calls_opens_with_what_those_spent(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators)
     await put_period(world, budget, settled=9 * DOLLAR, unproven=2 * DOLLAR, leased=DOLLAR)
 
     moved = await operators.update(
@@ -327,10 +331,25 @@ async def test_a_budget_for_other_calls_opens_with_what_those_spent(operators: O
     assert moved.period.leased == DOLLAR
 
 
+async def test_what_other_calls_spent_is_forgotten_also_where_it_is_soft_in_between(
+    operators: Operators,
+) -> None:
+    world = operators.world
+    budget = await created(operators)
+    await put_period(world, budget, settled=9 * DOLLAR)
+    await operators.update(a_budget(scope="team:acme/search", enforcement="soft"))
+
+    moved = await operators.update(
+        a_budget(scope="team:acme/search"), spent={operators.period_id(budget): DOLLAR}
+    )
+
+    assert moved.period.settled == DOLLAR
+
+
 async def test_a_month_does_not_take_its_first_days_account(operators: Operators) -> None:
-    world, budget = operators.world, a_budget()
+    world = operators.world
     world.clock.time = datetime(2026, 11, 1, 12, tzinfo=UTC)
-    await operators.create(budget)
+    budget = await created(operators)
     await put_period(world, budget, settled=9 * DOLLAR, top_ups=(TopUp(DOLLAR),))
     world.clock.advance(5 * 86_400)
     monthly = a_budget(calendar=Calendar("month"), limit=300 * DOLLAR)
@@ -343,14 +362,16 @@ async def test_a_month_does_not_take_its_first_days_account(operators: Operators
         starts_at=datetime(2026, 11, 1, tzinfo=UTC),
         ends_at=datetime(2026, 12, 1, tzinfo=UTC),
         settled=40 * DOLLAR,
+        uncharged=40 * DOLLAR,
         budget="b",
         org="acme",
+        epoch=moved.budget.epoch,
     )
 
 
 async def test_another_name_for_the_same_calendar_keeps_the_account(operators: Operators) -> None:
-    world, budget = operators.world, a_budget(calendar=Calendar("month"))
-    await operators.create(budget)
+    world = operators.world
+    budget = await created(operators, calendar=Calendar("month"))
     await spend(world.instance(), world.to(budget), 4 * DOLLAR)
     await operators.top_up(budget, Extra(DOLLAR, "launch"))
     renamed = a_budget(calendar=Calendar("month", "Africa/Abidjan"))

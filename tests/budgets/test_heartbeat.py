@@ -12,7 +12,7 @@ from common.budgets.sweep import Asked, Sweeper
 from common.core.errors import StoreUnavailable
 from common.runtime.logs import JsonLines
 from tests.budgets.conftest import DOLLAR, World
-from tests.budgets.sweeping import MINUTE_S, KeepingBus, a_call_held, a_sweeper, a_tick
+from tests.budgets.sweeping import MINUTE_S, KeepingBus, a_call_held, a_sweeper, a_tick, nothing
 from tests.repository.sources import ROOT
 
 LINE = "budgets.swept"
@@ -57,7 +57,7 @@ async def test_a_run_that_fails_or_is_not_obeyed_is_not(
 
     caplog.set_level("INFO", "common.budgets.sweep")
     await world.budget("b", 100 * DOLLAR)
-    failing = Sweeper(world.documents, KeepingBus(), world.clock, os.urandom, unavailable)
+    failing = Sweeper(world.documents, KeepingBus(), world.clock, os.urandom, unavailable, nothing)
 
     with pytest.raises(StoreUnavailable):
         await failing.run(a_tick(world.clock))

@@ -347,9 +347,23 @@ async def test_the_first_refusal_of_a_period_is_noted(world: World) -> None:
     to = world.to(await world.budget("b", DOLLAR))
     instance = world.instance()
     instance.enter()
+    held = await soon(instance.admit(to, DOLLAR // 2))
 
     with pytest.raises(NoRoom):
-        await soon(instance.admit(to, 2 * DOLLAR))
+        await soon(instance.admit(to, DOLLAR // 2 + 1))
 
+    instance.settle(held, 1)
     await soon(instance.leave())
     assert (await world.period(to)).exhausted_at == world.clock.now()
+
+
+async def test_a_call_that_would_fit_no_period_exhausts_none(world: World) -> None:
+    to = world.to(await world.budget("b", DOLLAR))
+    instance = world.instance()
+    instance.enter()
+
+    with pytest.raises(NoRoom):
+        await soon(instance.admit(to, DOLLAR + 1))
+
+    await soon(instance.leave())
+    assert (await world.period(to)).exhausted_at is None

@@ -23,6 +23,7 @@ from tests.budgets.sweeping import (
     a_call_held,
     a_sweeper,
     a_tick,
+    nothing,
     state,
     swept,
     told,
@@ -291,7 +292,7 @@ async def test_spend_that_nobody_can_tell_delays_no_write_off(world: World) -> N
     bus = KeepingBus()
 
     with pytest.raises(StoreUnavailable):
-        await Sweeper(world.documents, bus, world.clock, os.urandom, unavailable).run(
+        await Sweeper(world.documents, bus, world.clock, os.urandom, unavailable, nothing).run(
             a_tick(world.clock)
         )
 
@@ -313,7 +314,7 @@ async def test_notes_nothing_of_a_sweep_that_was_not_done(world: World) -> None:
         raise StoreUnavailable("the warehouse did not answer in time")
 
     await world.budget("b", 100 * DOLLAR)
-    sweeper = Sweeper(world.documents, KeepingBus(), world.clock, os.urandom, unavailable)
+    sweeper = Sweeper(world.documents, KeepingBus(), world.clock, os.urandom, unavailable, nothing)
 
     with pytest.raises(StoreUnavailable):
         await sweeper.run(a_tick(world.clock))

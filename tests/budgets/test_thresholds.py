@@ -18,7 +18,7 @@ from common.core.errors import StoreUnavailable
 from common.core.events import BudgetExhausted, Event, SweepBudgets, ThresholdCrossed
 from common.core.ports import Create
 from tests.budgets.conftest import DOLLAR, START, World
-from tests.budgets.sweeping import KeepingBus
+from tests.budgets.sweeping import KeepingBus, nothing
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -52,7 +52,7 @@ async def judged(world: World, ledger: Ledger) -> list[Event]:
 
 
 async def ticked(world: World, ledger: Ledger, bus: KeepingBus) -> None:
-    sweeper = Sweeper(world.documents, bus, world.clock, os.urandom, ledger)
+    sweeper = Sweeper(world.documents, bus, world.clock, os.urandom, ledger, nothing)
     await sweeper.run(SweepBudgets(id="tick", event_time=world.clock.now()))
 
 

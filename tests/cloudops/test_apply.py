@@ -166,6 +166,7 @@ def test_prints_one_json_document(cloudops: Cloudops, write: Write) -> None:
         ("name: Acme}", "name: sk-proj-0123456789abc}", 3, "orgs.0.name: secret_in_manifest"),
         ("budgets:", "routes: []\nbudgets:", 14, "routes: invalid_input: routes cannot be applied"),
         ("name: ci", "name: ci\n    name: cd", 11, "this member stands here twice"),
+        ("name: ci", "name: 010", 10, "write one with digits alone and no 0 before them"),
         ("orgs:", "orgs: [", 3, "no YAML"),
         (FILE, "- 1\n", 1, "a manifest is an object with a name"),
         (FILE, "", 1, "a manifest is an object with a name"),

@@ -31,7 +31,7 @@ def test_lists_what_it_creates(cloudops: Cloudops, installation: Installation, a
          "resets_at"],
         ["all", "org:acme", "total", "soft", "ok", "0.500000000", "0.004200000", "0.495800000",
          "-"],
-        ["search", "team:acme/search", "total", "hard", "ok", "20.000000000", "0.004200000",
+        ["search", "team:acme/search", "total", "hard", "ok, arming", "20.000000000", "0.004200000",
          "19.995800000", "-"],
         ["2 budgets."],
     ]  # fmt: skip
@@ -45,7 +45,7 @@ def test_shows_one(cloudops: Cloudops, acme: None) -> None:
         "models       gpt-*",
         "period       total, UTC, from 1",
         "enforcement  hard, fit, strict",
-        "state        ok",
+        "state        ok, arming",
         "limit        20.000000000",
         "top-ups      0.000000000",
         "settled      0.000000000",

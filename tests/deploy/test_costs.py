@@ -12,6 +12,7 @@ import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.system_clock import SystemClock
+from common.budgets.late_calls import Before
 from common.budgets.sweep import Asked, Sweeper
 from common.core.events import SweepBudgets
 from common.core.ports import Document, Documents, Outcome, Query, Ref, Write
@@ -62,14 +63,14 @@ class Metered:
         return await self.inner.commit(writes)
 
 
-async def nothing(asked: Sequence[Asked]) -> list[int]:
+async def nothing(asked: Sequence[Asked | Before]) -> list[int]:
     return [0 for _ in asked]
 
 
 async def test_counts_the_documents_of_a_sweep_that_finds_nothing(tmp_path: Path) -> None:
     engine = SqliteDocuments(tmp_path / "state.sqlite")
     metered = Metered(engine)
-    sweeper = Sweeper(metered, KeepingBus(), SystemClock(), os.urandom, nothing)
+    sweeper = Sweeper(metered, KeepingBus(), SystemClock(), os.urandom, nothing, nothing)
 
     await sweeper.run(SweepBudgets(id="tick", event_time=datetime.now(UTC)))
     await engine.aclose()

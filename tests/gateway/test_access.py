@@ -47,6 +47,11 @@ def test_any_other_model_is_refused(body: bytes) -> None:
     assert _code(CHEAP, body) == "model_not_allowed"
 
 
+def test_a_call_without_a_model_is_told_why() -> None:
+    with pytest.raises(Refusal, match="names none; nobody tells which models an agent works with"):
+        _check(CHEAP, b"{}")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -57,7 +57,7 @@ def test_lets_nothing_through_that_is_not_listed() -> None:
     [
         ("/u/router/v1/rerank", "router"),
         ("/gemini/v1beta/models/veo:predictLongRunning", "gemini"),
-        ("/anthropic/v1/sessions", "anthropic"),
+        ("/anthropic/v1/skills", "anthropic"),
     ],
 )
 def test_lets_paths_of_every_upstream_through(path: str, upstream: str) -> None:
@@ -100,6 +100,11 @@ def test_what_is_read_stays_read(method: str, path: str, form: str | None) -> No
         "/gemini/v1beta/models/m:bidiGenerateContent",
         "/u/router/v1/keys",
         "/u/router/v1/auth/keys",
+        "/openai/v1/admin_api_keys",
+        "/openai/v1/realtime.sessions",
+        "/openai/v1/invites",
+        "/openai/v1/my-organisations",
+        "/anthropic/v1/sessions",
     ],
 )
 def test_what_leads_around_the_gateway_stays_closed(path: str) -> None:
@@ -107,6 +112,38 @@ def test_what_leads_around_the_gateway_stays_closed(path: str) -> None:
 
     assert isinstance(found, NotForwarded)
     assert not found.listable
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/v1/Responses",
+        "/openai/v1/chat/completions.",
+        "/openai/v1/chat./completions",
+        "/openai/v1/chat/completions~",
+        "/openai/v1/chat/completions.:~",
+        "/openai/v1/responses/Compact",
+        "/openai/v1/responses/compact.",
+        "/openai/v1/chat/completion%73",
+        "/openai/v1/Chat%2Fcompletions",
+        "/v1/Embeddings",
+        "/u/router/v1/CHAT/completions",
+        "/anthropic/v1/Messages",
+        "/gemini/v1beta/models/m:GenerateContent",
+        "/gemini/v1beta/models/m:generateContent.",
+        "/gemini/v1beta/OpenAI/embeddings",
+        "/gemini/v1beta/openai./embeddings",
+    ],
+)
+def test_no_other_spelling_of_what_is_read_goes_unread(path: str) -> None:
+    assert isinstance(resolve("POST", path, {}, EVERYTHING), NotForwarded)
+
+
+def test_ids_in_capitals_are_no_other_spelling() -> None:
+    found = resolve("POST", "/openai/v1/files/file-ABC", {}, EVERYTHING)
+
+    assert isinstance(found, Endpoint)
+    assert found.form == "unread"
 
 
 @pytest.mark.parametrize("path", ["/openai/v1/vector_stores", "/openai/v1/anything"])
@@ -154,6 +191,8 @@ def test_says_which_entry_is_not_in_the_form(entry: str) -> None:
         "POST /gemini/v1beta/auth_tokens",
         "POST /openai/v1/../organization",
         "POST /openai/v1/./x",
+        "POST /openai/v1/admin_api_keys",
+        "POST /openai/v1/invites/*",
     ],
 )
 def test_says_which_entry_is_never_let_through(entry: str) -> None:

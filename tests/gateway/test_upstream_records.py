@@ -127,6 +127,33 @@ def test_a_private_address_must_be_meant(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "169.254.0.1",
+        "0xa9fea9fe",
+        "2852039166",
+        "169.254.43518",
+        "0251.0376.0251.0376",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+        "[fd00:ec2::254]",
+        "metadata.google.internal",
+        "Metadata.Google.Internal.",
+    ],
+)
+def test_what_gives_a_machine_its_credentials_is_never_an_upstream(host: str) -> None:
+    for scheme in ("http", "https"):
+        record = replace(GROQ, base_url=f"{scheme}://{host}/v1", allow_private=True)
+
+        with pytest.raises(InvalidInput, match="never an upstream") as raised:
+            check_record(record)
+        assert raised.value.field == "base_url"
+
+
+@pytest.mark.parametrize(
     "env",
     [
         "OPENAI_API_KEY",

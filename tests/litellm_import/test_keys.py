@@ -204,3 +204,19 @@ def test_tells_no_key_wherever_it_stands(imported: Import, key: str) -> None:
 )
 def test_tells_no_value_of_a_key_or_setting(imported: Import, setting: str) -> None:
     assert "horse" not in imported(setting).output
+
+
+@pytest.mark.parametrize("weight", ["010", "1_000", "0x10", "1:30"])
+def test_takes_no_weight_that_readers_take_for_different_numbers(
+    imported: Import, weight: str
+) -> None:
+    text = "model_list:\n" + "".join(
+        entry(f"model: mistral/a, api_key: os.environ/{key}_API_KEY, weight: {each}")
+        for key, each in (("ONE", weight), ("TWO", "3"))
+    )
+
+    result = imported(text)
+
+    [upstream] = upstreams(result)
+    assert [each.get("weight", 1) for each in upstream["credentials"]] == [1, 3]
+    assert any("no plain number as 10 or 0.5" in line for line in not_imported(result))

@@ -202,3 +202,27 @@ def test_knows_providers_whose_prices_and_addresses_can_be_used() -> None:
     assert named - set(bundled_book().providers) == set()
     for address in addresses:
         check_record(UpstreamRecord("own", address, allow_private=address.startswith("http://")))
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "0xa9fea9fe", "[fe80::1]", "metadata.google.internal"]
+)
+def test_imports_no_metadata_server(imported: Import, host: str) -> None:
+    text = config(f"model: openai/m, api_base: 'http://{host}/v1'", "model: mistral/a")
+
+    result = imported(text)
+
+    assert [each["name"] for each in upstreams(result)] == ["mistral"]
+    assert any("they are never an upstream" in line for line in not_imported(result))
+
+
+def test_gives_one_notice_for_each_private_address(imported: Import) -> None:
+    addresses = ("http://one.internal/v1", "http://10.0.0.1/v1", "http://10.0.0.1/v1", OWN)
+    text = config(*(f"model: openai/m, api_base: '{each}'" for each in addresses))
+
+    result = imported(text)
+
+    allowed = [each["name"] for each in upstreams(result) if each.get("allow_private")]
+    noticed = [line for line in result.stdout.splitlines() if " has allow_private" in line]
+    assert len(allowed) == len(noticed) == 2
+    assert all(f"{name} has allow_private" in "".join(noticed) for name in allowed)

@@ -1,184 +1,303 @@
 """functions/functions.yaml says what the code says."""
 
-import ast
-import tomllib
-from datetime import UTC, datetime
+from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
-from pydantic import ValidationError
+import yaml
+from pydantic import SecretStr
 
-from common.adapters.bus_subscriptions import wants
-from common.core.events import EVENT_TYPES, TOPICS
-from common.runtime.settings import SETTINGS
-from common.usage.gathering import AT_ONCE
-from scripts.functions_table import (
-    Function,
-    HttpTrigger,
-    TopicTrigger,
-    parse_table,
-    read_functions,
-    read_schedules,
-)
+from common.core.events import Event
+from common.runtime.settings import Settings
+from scripts.functions_table import Table, parse_table
+from scripts.terraform_checks import table_rules
+from scripts.terraform_checks.table_rules import Code, Rule, entry_points, read_code
 from tests.repository.sources import ROOT
 
-FUNCTIONS = read_functions(ROOT)
-DECORATOR = "functions_framework.aio.http"
-
-each_function = pytest.mark.parametrize(
-    ("name", "row"), [pytest.param(name, row, id=name) for name, row in FUNCTIONS.items()]
-)
+TEXT = (ROOT / "functions/functions.yaml").read_text()
+TABLE = parse_table(TEXT)
+CODE = read_code(ROOT)
 
 
-def entry_points(source: str) -> list[str]:
-    """Functions that the framework serves: async, with its decorator."""
-    return [
-        node.name
-        for node in ast.parse(source).body
-        if isinstance(node, ast.AsyncFunctionDef)
-        and DECORATOR in {ast.unparse(decorator) for decorator in node.decorator_list}
-    ]
+class Gossip(Event):
+    topic = "events"
 
 
-def secret_fields(name: str) -> set[str]:
-    """Names of the settings of a function that hold a secret."""
-    fields = SETTINGS[name].model_fields.items()
-    return {field.upper() for field, info in fields if "SecretStr" in str(info.annotation)}
+class StrangeSettings(Settings):
+    password: SecretStr
 
 
-def test_has_a_row_for_every_folder_and_a_folder_for_every_row() -> None:
-    folders = {path.parent.name for path in (ROOT / "functions").glob("*/main.py")}
-
-    assert set(FUNCTIONS) == folders
-
-
-def test_has_settings_for_every_row() -> None:
-    assert set(SETTINGS) == set(FUNCTIONS)
+def with_row(name: str, **fields: object) -> Table:
+    """The table with some fields of a row set to something else."""
+    table = yaml.safe_load(TEXT)
+    table["functions"][name] = table["functions"].get(name, {}) | fields
+    return parse_table(yaml.safe_dump(table))
 
 
-@each_function
-def test_names_the_one_entry_point_of_the_module(name: str, row: Function) -> None:
-    source = (ROOT / "functions" / name / "main.py").read_text()
-
-    assert entry_points(source) == [name]
-
-
-@each_function
-def test_has_pinned_requirements(name: str, row: Function) -> None:
-    assert (ROOT / "functions" / name / "requirements.txt").is_file()
+def without_row(name: str) -> Table:
+    table = yaml.safe_load(TEXT)
+    del table["functions"][name]
+    return parse_table(yaml.safe_dump(table))
 
 
-@each_function
-def test_names_extras_that_exist(name: str, row: Function) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert set(row.extras) - set(project["optional-dependencies"]) == set()
-
-
-@each_function
-def test_gives_every_secret_setting_its_secret(name: str, row: Function) -> None:
-    assert set(row.secrets) == secret_fields(name)
+def with_schedule(**fields: object) -> Table:
+    table = yaml.safe_load(TEXT)
+    table["schedules"]["budgets-sweep"] |= fields
+    return parse_table(yaml.safe_dump(table))
 
 
-@each_function
-def test_sets_only_settings_that_the_function_reads(name: str, row: Function) -> None:
-    known = {field.upper() for field in SETTINGS[name].model_fields}
-
-    assert set(row.env) - known == set()
+@pytest.mark.parametrize("rule", table_rules.RULES, ids=lambda rule: rule.__name__)
+def test_agrees_with_the_code(rule: Rule) -> None:
+    assert rule(TABLE, CODE) == []
 
 
-@each_function
-def test_reads_the_url_of_each_store_it_has_rights_on(name: str, row: Function) -> None:
-    rights = {
-        "STATE_URL": row.state != "none",
-        "BUS_URL": row.publishes != (),
-        "WAREHOUSE_URL": row.warehouse != "none",
-    }
-    fields = SETTINGS[name].model_fields
+WRONG_TABLES: list[tuple[Rule, Table, str]] = [
+    (
+        table_rules.rows_without_code,
+        with_row("sweeper", triggers=[{"http": "private"}]),
+        "sweeper: in functions.yaml, not in functions/",
+    ),
+    (
+        table_rules.rows_without_code,
+        without_row("usage"),
+        "usage: in functions/, not in functions.yaml",
+    ),
+    (
+        table_rules.rows_without_code,
+        with_row("sweeper", triggers=[{"http": "private"}]),
+        "sweeper: in functions.yaml, not in SETTINGS",
+    ),
+    (
+        table_rules.unknown_settings,
+        with_row("proxy", env={"FIRST_BYTE_TIMEOUT": "3"}),
+        "proxy: nobody reads FIRST_BYTE_TIMEOUT",
+    ),
+    (
+        table_rules.unknown_settings,
+        with_row("proxy", env={"FINGERPRINT_KEY": "in everybody's sight"}),
+        "proxy: FINGERPRINT_KEY is a secret",
+    ),
+    (
+        table_rules.unknown_settings,
+        with_row("proxy", secrets={}),
+        "proxy: FINGERPRINT_KEY is not given",
+    ),
+    (
+        table_rules.unknown_settings,
+        with_row("usage", secrets={"STATE_URL": "state-url"}),
+        "usage: STATE_URL is no secret",
+    ),
+    (
+        table_rules.secrets_of_other_settings,
+        with_row("proxy", secrets={"OPENAI_API_KEY": "gemini-api-key"}),
+        "proxy: OPENAI_API_KEY is given gemini-api-key",
+    ),
+    (
+        table_rules.rights_nobody_uses,
+        with_row("usage", warehouse="read"),
+        "usage: rights, but no setting WAREHOUSE_URL",
+    ),
+    (
+        table_rules.rights_nobody_uses,
+        with_row("proxy", publishes=[]),
+        "proxy: BUS_URL, but no rights",
+    ),
+    (
+        table_rules.other_extras,
+        with_row("usage", extras=["web", "state-cloud", "states"]),
+        "usage: no extra is called states",
+    ),
+    (
+        table_rules.other_extras,
+        with_row("usage", extras=["web"]),
+        "usage: needs the extra state-cloud",
+    ),
+    (
+        table_rules.other_extras,
+        with_row("usage", extras=["web", "state-cloud", "bus-cloud"]),
+        "usage: the extra bus-cloud has no use",
+    ),
+    (
+        table_rules.other_extras,
+        with_row("proxy", extras=["web", "upstream", "state-cloud", "bus-cloud"]),
+        "proxy: needs the extra google-identity",
+    ),
+    (
+        table_rules.unknown_types,
+        with_row("usage", triggers=[{"topic": "usage", "types": ["usage.calls"]}]),
+        "usage: there is no usage.calls on usage",
+    ),
+    (
+        table_rules.unknown_types,
+        with_row("usage", triggers=[{"topic": "events", "types": ["usage.call"]}]),
+        "usage: there is no usage.call on events",
+    ),
+    (
+        table_rules.unknown_types,
+        with_row("usage", triggers=[{"topic": "usage"}, {"topic": "usage"}]),
+        "usage: two triggers of usage",
+    ),
+    (
+        table_rules.types_without_an_end,
+        with_row("usage", triggers=[{"http": "private"}]),
+        "usage.call: no function takes it",
+    ),
+    (
+        table_rules.types_without_an_end,
+        with_row("usage", triggers=[{"topic": "events", "types": ["key."]}]),
+        "key.created: listed as a fact, but usage takes it",
+    ),
+    (
+        table_rules.types_without_an_end,
+        with_schedule(command="budgets.other"),
+        "budgets.sweep: nothing publishes it",
+    ),
+    (
+        table_rules.topics_nobody_may_publish,
+        with_row("proxy", publishes=["events"]),
+        "usage: no function may publish on it",
+    ),
+    (
+        table_rules.topics_nobody_may_publish,
+        with_row("proxy", publishes=["usage", "usage"]),
+        "proxy: publishes a topic twice",
+    ),
+    (
+        table_rules.schedules_without_a_taker,
+        with_schedule(command="usage.call"),
+        "budgets-sweep: usage.call is no command",
+    ),
+    (
+        table_rules.schedules_without_a_taker,
+        with_schedule(data={"depth": 3}),
+        "budgets-sweep: budgets.sweep has no field depth",
+    ),
+    (
+        table_rules.schedules_without_a_taker,
+        with_row("budgets", triggers=[{"http": "private"}]),
+        "budgets-sweep: no function takes budgets.sweep",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_row("usage", concurrency=79),
+        "usage: gathers 80 events at once, and is given 79",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_row("proxy", timeout=60),
+        "proxy: a call may last 3600 s, and is cut after 60",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_row("budgets", instances={"min": 0, "max": 2}),
+        "budgets: two sweeps at a time would ask the warehouse twice",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_row("api", instances={"min": 1, "max": 2}),
+        "api: costs money while nobody calls; leave that to var.functions",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_schedule(cron="0 * * * *"),
+        "budgets.sweep: not every minute",
+    ),
+]
 
-    assert rights == {url: url.lower() in fields for url in rights}
+
+@pytest.mark.parametrize(("rule", "table", "finding"), WRONG_TABLES)
+def test_finds_a_row_that_the_code_does_not_have(rule: Rule, table: Table, finding: str) -> None:
+    assert finding in rule(table, CODE)
 
 
-@each_function
-def test_subscribes_to_events_that_exist_on_that_topic(name: str, row: Function) -> None:
-    asked = [
-        (trigger.topic, type_)
-        for trigger in row.triggers
-        if isinstance(trigger, TopicTrigger)
-        for type_ in trigger.types
-    ]
-    unknown = [
-        (topic, type_)
-        for topic, type_ in asked
-        if not any(wants([type_], known) and topic == e.topic for known, e in EVENT_TYPES.items())
-    ]
-
-    assert unknown == []
+SYNC = "@functions_framework.http\ndef usage(request): ..."
 
 
-def test_gathers_as_many_events_as_an_instance_is_given_at_once() -> None:
-    assert FUNCTIONS["usage"].concurrency == AT_ONCE
+WRONG_CODE: list[tuple[Rule, Code, str]] = [
+    (
+        table_rules.rows_without_code,
+        replace(CODE, modules={**CODE.modules, "forgotten": ""}),
+        "forgotten: in functions/, not in functions.yaml",
+    ),
+    (
+        table_rules.rows_without_code,
+        replace(CODE, settings={**CODE.settings, "forgotten": Settings}),
+        "forgotten: in SETTINGS, not in functions.yaml",
+    ),
+    (
+        table_rules.rows_without_code,
+        replace(CODE, pinned=CODE.pinned - {"usage"}),
+        "usage: no requirements.txt",
+    ),
+    (
+        table_rules.other_entry_points,
+        replace(CODE, modules={**CODE.modules, "usage": SYNC}),
+        "usage: main.py serves nothing",
+    ),
+    (
+        table_rules.other_entry_points,
+        replace(CODE, modules={**CODE.modules, "usage": CODE.modules["api"]}),
+        "usage: main.py serves api",
+    ),
+    (
+        table_rules.unknown_settings,
+        replace(CODE, settings={**CODE.settings, "usage": StrangeSettings}),
+        "usage: PASSWORD is not given",
+    ),
+    (
+        table_rules.rights_nobody_uses,
+        replace(CODE, settings={**CODE.settings, "usage": Settings}),
+        "usage: rights, but no setting STATE_URL",
+    ),
+    (
+        table_rules.other_extras,
+        replace(CODE, extras=CODE.extras | {"forgotten"}),
+        "nobody uses the extra forgotten",
+    ),
+    (
+        table_rules.types_without_an_end,
+        replace(CODE, events={**CODE.events, "gossip.heard": Gossip}),
+        "gossip.heard: no function takes it",
+    ),
+    (
+        table_rules.types_without_an_end,
+        replace(CODE, constructed=CODE.constructed - {"KeyEvent"}),
+        "key.created: nothing publishes it",
+    ),
+    (
+        table_rules.types_without_an_end,
+        replace(CODE, constructed=CODE.constructed | {"SpendReconciled"}),
+        "spend.reconciled: listed as told from outside, but it is published here",
+    ),
+    (
+        table_rules.types_without_an_end,
+        replace(CODE, events=MappingProxyType({})),
+        "key.created: listed, and no such event exists",
+    ),
+    (
+        table_rules.unknown_types,
+        replace(CODE, events=MappingProxyType({})),
+        "usage: there is no usage.call on usage",
+    ),
+]
 
 
-def row_text(extra: str = "", triggers: str = "[{http: public}]") -> str:
-    """A table of one row, with lines of the test's own below it."""
-    defaults = (ROOT / "functions/functions.yaml").read_text().partition("\nfunctions:")[0]
-    return f"{defaults}\nfunctions:\n  f:\n    triggers: {triggers}\n{extra}"
+@pytest.mark.parametrize(("rule", "code", "finding"), WRONG_CODE)
+def test_finds_code_that_the_table_does_not_have(rule: Rule, code: Code, finding: str) -> None:
+    assert finding in rule(TABLE, code)
 
 
-def test_fills_in_defaults() -> None:
-    assert parse_table(row_text()).functions["f"].memory == "512Mi"
+def test_seeds_a_violation_of_every_rule() -> None:
+    """A rule that nobody has seen refuse anything is none."""
+    assert {*table_rules.RULES} == {rule for rule, *_ in (*WRONG_TABLES, *WRONG_CODE)}
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "    memroy: 1Gi",
-        "    memory: 512",
-        "    publishes: [payments]",
-        "    state: all",
-        "    concurrency: 0",
-        "    timeout: 3601",
-        "    secrets: {openai_key: x}",
-        "  g: {}",
-    ],
-)
-def test_refuses_what_it_does_not_know(line: str) -> None:
-    with pytest.raises(ValidationError):
-        parse_table(row_text(line))
-
-
-@pytest.mark.parametrize(
-    "triggers",
-    [
-        "[]",
-        "[{}]",
-        "[{http: everybody}]",
-        "[{topic: payments}]",
-        "[{types: [usage.call]}]",
-        "[{topic: usage, types: [Usage Call]}]",
-        "[{topic: usage, types: usage.call}]",
-        "[{http: private, topic: usage}]",
-    ],
-)
-def test_refuses_a_trigger_that_calls_nothing(triggers: str) -> None:
-    with pytest.raises(ValidationError):
-        parse_table(row_text(triggers=triggers))
-
-
-def test_takes_types_and_beginnings_of_types_as_triggers() -> None:
-    text = row_text(triggers="[{topic: events, types: [key., usage.call]}, {http: private}]")
-
-    assert parse_table(text).functions["f"].triggers == (
-        TopicTrigger(topic="events", types=("key.", "usage.call")),
-        HttpTrigger(http="private"),
+def test_knows_what_a_module_publishes() -> None:
+    source = (
+        "KeyEvent(id=i)\nCredentialEvent.failed(a, b)\nisinstance(e, BudgetChanged)\nprint(Other())"
     )
 
-
-@pytest.mark.parametrize("topic", TOPICS)
-def test_knows_every_topic(topic: str) -> None:
-    text = row_text(f"    publishes: [{topic}]")
-
-    assert parse_table(text).functions["f"].publishes == (topic,)
+    assert table_rules.constructed(source) == {"KeyEvent", "CredentialEvent"}
 
 
 @pytest.mark.parametrize(
@@ -191,58 +310,3 @@ def test_knows_every_topic(topic: str) -> None:
 )
 def test_takes_nothing_else_for_an_entry_point(source: str) -> None:
     assert entry_points(source) == []
-
-
-def test_schedules_commands_that_somebody_takes() -> None:
-    taken = {
-        type_
-        for row in FUNCTIONS.values()
-        for trigger in row.triggers
-        if isinstance(trigger, TopicTrigger) and trigger.topic == "commands"
-        for type_ in trigger.types
-    }
-    scheduled = {schedule.command for schedule in read_schedules(ROOT).values()}
-
-    assert scheduled <= taken
-    assert {EVENT_TYPES[command].topic for command in scheduled} == {"commands"}
-
-
-def test_sweeps_budgets_every_minute() -> None:
-    [cron] = [s.cron for s in read_schedules(ROOT).values() if s.command == "budgets.sweep"]
-
-    assert cron == "* * * * *"
-
-
-def schedule_text(cron: str) -> str:
-    return f'{row_text()}schedules:\n  s: {{cron: "{cron}", command: budgets.sweep, data: {{}}}}\n'
-
-
-@pytest.mark.parametrize(
-    ("cron", "due"),
-    [
-        ("* * * * *", True),
-        ("17 * * * *", True),
-        ("18 * * * *", False),
-        ("17 3 * * *", True),
-        ("17 4 * * *", False),
-        ("17 3 22 * *", True),
-        ("17 3 21 * *", False),
-        ("17 3 * 11 *", True),
-        ("17 3 * 12 *", False),
-        ("17 3 * * 0", True),
-        ("17 3 * * 1", False),
-    ],
-)
-def test_knows_when_a_schedule_is_due(cron: str, *, due: bool) -> None:
-    a_sunday = datetime(2026, 11, 22, 3, 17, tzinfo=UTC)
-
-    assert parse_table(schedule_text(cron)).schedules["s"].is_due(a_sunday) is due
-
-
-@pytest.mark.parametrize(
-    "cron", ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * * 7",
-             "*/5 * * * *", "1,2 * * * *", "0 0 1 * 1"],
-)  # fmt: skip
-def test_refuses_a_time_it_cannot_keep(cron: str) -> None:
-    with pytest.raises(ValidationError):
-        parse_table(schedule_text(cron))

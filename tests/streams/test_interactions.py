@@ -166,6 +166,8 @@ async def test_what_nothing_bounds_is_402_under_a_hard_budget(  # noqa: PLR0917 
     error = json.loads(exchange.content)["error"]
     assert (exchange.status, error["code"]) == (402, 402)
     assert error["details"][0]["reason"] == code
+    assert ("which models an agent works with" in error["message"]) == (code == "UNPRICED_MODEL")
+    assert "openai" not in error["message"]
     assert (upstream.requests, bus.only.cost_nanos) == ([], 0)
 
 

@@ -14,6 +14,7 @@ from google.auth.compute_engine import _metadata
 from common.adapters.google_identity import RETRY_AFTER_S, GoogleIdentity
 from common.adapters.upstream import HttpUpstream
 from common.gateway.sending import IdentityUnavailable
+from common.gateway.upstream import UpstreamReply, UpstreamRequest
 from tests.metadata_server import PATIENCE_S, MetadataServer, metadata_server
 
 HOUR_S = 3600
@@ -81,6 +82,22 @@ async def test_asks_once_for_all_callers(identity: GoogleIdentity, server: Metad
     assert await _all(identity) == {"ya29.sim-1"}
     assert await _all(identity) == {"ya29.sim-1"}
 
+    assert len(server.token_requests) == 1
+
+
+async def test_may_ask_the_metadata_server_which_no_upstream_may_be(
+    clock: ShiftedClock, upstream: HttpUpstream, server: MetadataServer
+) -> None:
+    asked: list[UpstreamRequest] = []
+
+    class Watched:
+        async def send(self, request: UpstreamRequest) -> UpstreamReply:
+            asked.append(request)
+            return await upstream.send(request)
+
+    await GoogleIdentity(clock, Watched(), renewal_s=PATIENCE_S).token()
+
+    assert {request.to_metadata for request in asked} == {True}
     assert len(server.token_requests) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 import common.adapters.upstream as upstream_adapter
-from common.adapters.upstream import HttpUpstream
+from common.adapters.upstream import HttpUpstream, JudgingResolver, PrivateAddress
 from common.gateway.upstream import (
     UpstreamDisconnected,
     UpstreamReply,
@@ -226,6 +226,27 @@ async def test_reaches_it_where_that_is_meant(upstream: HttpUpstream) -> None:
         reply = await upstream.send(request(url.replace("127.0.0.1", "localhost")))
         assert await _body(reply) == b"{}"
         await reply.aclose()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "2852039166", "[fe80::1]", "[fe80::1%25lo]", "metadata.google.internal"],
+)
+async def test_reaches_no_metadata_server_even_where_private_addresses_are_meant(
+    upstream: HttpUpstream, host: str
+) -> None:
+    with pytest.raises(UpstreamUnreachable, match="PrivateAddress"):
+        await upstream.send(request(f"http://{host}/v1/x"))
+
+
+@pytest.mark.parametrize("allow_private", [True, False])
+async def test_a_name_that_leads_to_the_metadata_server_is_not_resolved(
+    *, allow_private: bool
+) -> None:
+    resolver = JudgingResolver(allow_private=allow_private)
+
+    with pytest.raises(PrivateAddress):
+        await resolver.resolve("169.254.169.254", 80)
 
 
 def test_leaves_a_server_of_ones_own_before_that_server_closes() -> None:

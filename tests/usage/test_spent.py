@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.budgets.budgets import Budget, Spender, budgets_of
-from common.budgets.calendar import Calendar
+from common.budgets.calendar import FOREVER, Calendar
 from common.budgets.sweep import Asked
 from common.core.errors import StoreUnavailable
 from common.core.events import UsageEvent
@@ -147,6 +147,33 @@ async def test_every_warehouse_answers_the_same(
         1_011_111,
     ]
     assert {who.model for who in seen} == {"gpt-x"}
+
+
+async def test_tells_what_calls_cost_to_which_older_budgets_applied(
+    documents: Documents, open_warehouse: OpenWarehouse
+) -> None:
+    """Also of the last minute, and what was not there a moment ago."""
+    clock = SetClock()
+    warehouse = await open_warehouse(load_definitions())
+    calls = [
+        a_call(1, event_time=NOW - DAY, priced_nanos=1),
+        a_call(2, event_time=NOW - DAY, priced_nanos=10, policy_epoch=4),
+        a_call(3, event_time=NOW - DAY, priced_nanos=100, policy_epoch=5),
+        a_call(4, event_time=NOW - DAY, priced_nanos=1_000, line="other"),
+        a_call(5, event_time=NOW - DAY, priced_nanos=10_000, org="beta"),
+        a_call(6, event_time=NOW, priced_nanos=100_000, cost_nanos=None, cost_reason="unknown"),
+        a_call(7, event_time=NOW + HOUR, priced_nanos=1_000_000),
+    ]
+    spent = Spent(documents, warehouse, clock)
+    of_day = of_acme(NOW - DAY, NOW + HOUR)
+    of_line = Portion("acme", NOW - DAY, NOW + HOUR, lambda who: who.line == "other")
+    ever = of_acme(datetime.min.replace(tzinfo=NOW.tzinfo), FOREVER)
+
+    answers = [await spent.under([(of_day, 5)])]
+    await record(documents, warehouse, [*calls, *calls], clock)
+    answers.append(await spent.under([(of_day, 5), (of_day, 6), (of_line, 5), (ever, 5)]))
+
+    assert answers == [[0], [101_011, 101_111, 1_000, 1_101_011]]
 
 
 async def test_asks_the_warehouse_once_an_hour(
