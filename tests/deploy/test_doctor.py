@@ -73,6 +73,7 @@ class TestTheDoorOfTheApi:
             (a_token(lives_s=-5), "the identity token has run out: it lives for an hour"),
             (a_token(genuine=False), "the API: Cloud Run does not accept the identity token"),
         ],
+        ids=["access", "expired", "forged"],
     )
     def test_does_not_know_the_token(self, doctor: Doctor, token: str, what: str) -> None:
         [[found, fix]] = findings(doctor(token=token))
