@@ -52,7 +52,7 @@ class StateSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _named_in_the_cloud(self) -> "StateSettings":
+    def _state_named_in_the_cloud(self) -> "StateSettings":
         if self.on_cloud_run and self.firestore_emulator_host is not None:
             raise ValueError("FIRESTORE_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "state_url")
@@ -73,7 +73,7 @@ class BusSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _named_in_the_cloud(self) -> "BusSettings":
+    def _bus_named_in_the_cloud(self) -> "BusSettings":
         if self.on_cloud_run and self.pubsub_emulator_host is not None:
             raise ValueError("PUBSUB_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "bus_url")
@@ -99,7 +99,7 @@ class WarehouseSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _named_in_the_cloud(self) -> "WarehouseSettings":
+    def _warehouse_named_in_the_cloud(self) -> "WarehouseSettings":
         if self.on_cloud_run and self.bigquery_emulator_host is not None:
             raise ValueError("BIGQUERY_EMULATOR_HOST must not be set on Cloud Run")
         return _required(self, "warehouse_url")

@@ -8,7 +8,13 @@ from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.local_bus import LocalBus
 from common.core.errors import InvalidSettings
 from common.runtime.app import App
-from common.runtime.settings import BusSettings, Settings, WarehouseSettings, read_settings
+from common.runtime.settings import (
+    ApiSettings,
+    BusSettings,
+    Settings,
+    WarehouseSettings,
+    read_settings,
+)
 from common.warehouse.tables import load_definitions
 from tests.bigquery_server import PROJECT, Datasets
 from tests.contracts.facts import a_call
@@ -98,3 +104,39 @@ def test_refuses_an_emulator_on_cloud_run(
 
     with pytest.raises(InvalidSettings, match=name):
         read_settings(settings)
+
+
+ENGINES = {
+    "STATE_URL": "firestore://project/state",
+    "BUS_URL": "pubsub://project/oco",
+    "WAREHOUSE_URL": "bigquery://project/warehouse",
+}
+
+
+@pytest.mark.parametrize("missing", ENGINES)
+def test_a_function_with_several_engines_needs_each_in_the_cloud(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, url in ENGINES.items():
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv("K_SERVICE", "api")
+    assert read_settings(ApiSettings).state_url == ENGINES["STATE_URL"]
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(InvalidSettings, match=f"{missing} must be set on Cloud Run"):
+        read_settings(ApiSettings)
+
+
+@pytest.mark.parametrize(
+    "emulator", ["FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"]
+)
+def test_no_engine_of_a_function_is_an_emulator_in_the_cloud(
+    emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, url in ENGINES.items():
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv("K_SERVICE", "api")
+    monkeypatch.setenv(emulator, "localhost:1")
+
+    with pytest.raises(InvalidSettings, match=f"{emulator} must not be set on Cloud Run"):
+        read_settings(ApiSettings)

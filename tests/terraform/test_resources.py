@@ -17,10 +17,6 @@ SETTINGS = "service_config.0.environment_variables"
 PUSH = 'google_pubsub_subscription.push["usage-usage"]'
 ALERT = 'google_monitoring_alert_policy.watch["dead-letters"]'
 BUNDLE = 'google_storage_bucket_object.bundle["proxy"]'
-HIDDEN = pytest.mark.xfail(
-    reason="StateSettings, BusSettings and WarehouseSettings name their checks for Cloud Run "
-    "alike, so that a class made of several runs the first alone"
-)
 TABLE = 'google_bigquery_table.table["usage_raw"]'
 
 
@@ -118,19 +114,17 @@ def test_makes_what_is_designed(
             lambda a: changed(a, PROXY, f"{SETTINGS}.STATE_URL", "firestore://my-project"),
             "proxy: String should match pattern '^(sqlite:///.+|firestore://[^/]+/[^/]+)$'",
         ),
-        pytest.param(
+        (
             resource_rules.does_not_start,
             lambda a: changed(
                 a, PROXY, SETTINGS, {"STATE_URL": "firestore://my-project/oco-state"}
             ),
             "proxy: Value error, BUS_URL must be set on Cloud Run",
-            marks=HIDDEN,
         ),
-        pytest.param(
+        (
             resource_rules.does_not_start,
             lambda a: changed(a, PROXY, f"{SETTINGS}.PUBSUB_EMULATOR_HOST", "localhost:1"),
             "proxy: Value error, PUBSUB_EMULATOR_HOST must not be set on Cloud Run",
-            marks=HIDDEN,
         ),
         (
             resource_rules.does_not_start,
