@@ -181,7 +181,6 @@ def budgets_of(budgets: Iterable[Budget], spender: Spender, model: str | None) -
 
 def covers(budget: Budget, model: str | None) -> bool:
     """Whether calls to a model count; one that names none counts, since nobody knows otherwise."""
-    """Whether a budget is for this model too."""
     if not budget.models or model is None:
         return True
     return any(fnmatchcase(model, glob) for glob in budget.models)

@@ -6,9 +6,9 @@ bounded, or does not fit even when made smaller, is refused: the bound is what k
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 
 from common.budgets.accounts import Period, period_ref
+from common.budgets.alerts import alert_id
 from common.budgets.budgets import Applicable, Spender
 from common.budgets.calendar import FOREVER
 from common.budgets.fit import Asked, Fitted, NoFit, WouldFit, fit, would_fit
@@ -214,7 +214,7 @@ class Spending:
 
     def _violated(self, call: Call, spend: Spend, cost: Nanos, last: Held) -> BoundViolated:
         return BoundViolated(
-            id=sha256(f"bound.violated {call.id}".encode()).hexdigest()[:32],
+            id=alert_id("bound.violated", call.id),
             event_time=self._clock.now(),
             call_id=call.id,
             model=call.facts.model,

@@ -78,12 +78,13 @@ class ScriptedUpstream:
 
 @dataclass(slots=True)
 class KeepingBus:
-    """Keeps what is published; `gate` makes it wait, `failure` makes it fail."""
+    """Keeps what is published on `topics`; `gate` makes it wait, `failure` makes it fail."""
 
     events: list[Event] = field(default_factory=list)
     gate: asyncio.Event | None = None
     failure: Exception | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    topics: tuple[str, ...] = ("usage",)
 
     async def publish(self, topic: str, event: Event) -> None:
         self.asked.set()
@@ -92,6 +93,7 @@ class KeepingBus:
         if self.failure is not None:
             raise self.failure
         assert topic == event.topic
+        assert topic in self.topics
         self.events.append(event)
 
     @property

@@ -204,6 +204,7 @@ async def test_tells_a_cost_above_its_bound(
     budget: Make,
 ) -> None:
     await budget()
+    bus.topics = ("usage", "events")
     upstream.reply = ScriptedReply([DRAWN.replace(b"196", b"9999")], headers=JSON)
 
     await client.call(IMAGES, DRAW)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.core.events import CredentialEvent, Event, UsageEvent
+from common.core.events import CredentialEvent, UsageEvent
 from common.core.ports import Put
 from common.core.secrets import Secret
 from common.gateway.upstream import UpstreamReply, UpstreamRequest, UpstreamUnreachable
@@ -22,6 +22,7 @@ from tests.streams.fakes import (
     OPENAI_STREAM,
     Client,
     Exchange,
+    KeepingBus,
     ScriptedReply,
     Step,
 )
@@ -64,12 +65,8 @@ class KeyedUpstream:
 
 
 @dataclass(slots=True)
-class AllTopics:
-    events: list[Event] = field(default_factory=list)
-
-    async def publish(self, topic: str, event: Event) -> None:
-        assert topic == event.topic
-        self.events.append(event)
+class AllTopics(KeepingBus):
+    topics: tuple[str, ...] = ("usage", "events")
 
     @property
     def calls(self) -> list[UsageEvent]:
