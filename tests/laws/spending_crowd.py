@@ -113,6 +113,8 @@ class Place:
     settings: Mapping[str, str]
     process: ServerProcess | None = None
     killed: int = 0
+    serving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while it serves: callers of a place that is down wait, they do not use up the calls."""
 
     def start(self) -> None:
         off_s = CLOCKS_OFF_S[self.number % len(CLOCKS_OFF_S)]
@@ -130,6 +132,15 @@ class Place:
         assert self.process is not None
         self.process.stop(signal.SIGKILL)
         self.killed += 1
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self.start)
+        self.serving.set()
+
+    async def die_and_open_again(self) -> None:
+        self.serving.clear()
+        await asyncio.to_thread(self.kill)
+        await self.open()
 
     @property
     def address(self) -> str:
@@ -163,6 +174,7 @@ class Crowd:
 
     async def _go_on(self, session: aiohttp.ClientSession, place: Place) -> None:
         for call in self.calls:
+            await place.serving.wait()
             self.made += 1
             try:
                 await self._make(session, place, call)

@@ -199,7 +199,7 @@ async def _world(
         await store(documents, a_key(text, line=kind, policy=KeyPolicy(tags=("call",))))
     places = [Place(number, data, settings) for number in range(PROCESSES)]
     try:
-        await asyncio.gather(*(asyncio.to_thread(place.start) for place in places))
+        await asyncio.gather(*(place.open() for place in places))
         yield World(data, documents, stack, simulator, places, limits)
     finally:
         for place in places:
@@ -229,8 +229,7 @@ async def _disturb(
         await crowd.until_made(moment + count // 20, spending)
         if dying:
             await world.sweep()
-            await asyncio.to_thread(other.kill)
-            await asyncio.to_thread(other.start)
+            await other.die_and_open_again()
         frozen.send(signal.SIGCONT)
 
 
