@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -154,8 +155,11 @@ class SqliteFile:
     def _open(self) -> sqlite3.Connection:
         if self._path != IN_MEMORY:
             Path(self._path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made here, the file is its owner's alone; SQLite makes the log beside it alike.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Made here, the file is its owner's alone; SQLite makes the log beside it alike. One
+            # that is there is never opened: closing it would drop the locks of this process, and
+            # another one that ends would delete the log that this one still writes to.
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
         connection = sqlite3.connect(
             self._path,
             timeout=self._deadline_s,

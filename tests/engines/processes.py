@@ -63,6 +63,15 @@ async def commit_and_die(path: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def count_and_end(path: str) -> None:
+    """Add 1 and print the sum."""
+    documents = SqliteDocuments(path)
+    await documents.commit([Increment(Ref("counters", "a"), {"n": 1})])
+    [found] = await documents.get_many([Ref("counters", "a")])
+    await documents.aclose()
+    print(found and found.data["n"])  # noqa: T201 -- read by the other process
+
+
 async def fork_and_commit(emulator: str, project: str) -> None:
     """Print what a child makes of a store that its parent had imported and made."""
     documents = FirestoreDocuments(project, "state", emulator=emulator)

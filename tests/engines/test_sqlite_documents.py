@@ -110,6 +110,19 @@ async def test_opens_one_new_file_from_many_engines_at_once(path: Path) -> None:
     assert found.data == {"n": 8}
 
 
+async def test_keeps_its_locks_when_it_opens_the_file_once_more(
+    documents: SqliteDocuments, path: Path
+) -> None:
+    """Whoever holds none loses the log, and what is committed to it, when another process ends."""
+    await documents.commit([Increment(COUNTER, {"n": 1})])
+    await documents.get_many([COUNTER])  # by a thread of its own, with a connection of its own
+    _, second = await processes.run("count_and_end", path)
+    await documents.commit([Increment(COUNTER, {"n": 1})])
+    _, fourth = await processes.run("count_and_end", path)
+
+    assert (second, fourth) == ("2\n", "4\n")
+
+
 async def test_answers_unknown_while_another_process_holds_the_file(path: Path) -> None:
     documents = SqliteDocuments(path, deadline_s=0.1)
     await documents.commit([Put(A, {"n": 1})])
