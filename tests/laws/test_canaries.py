@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ PATHS = {
     "anthropic": "/anthropic/v1/messages",
     "gemini": "/gemini/v1beta/models/gemini-2.5-flash:generateContent",
 }
+CALLERS = 32
 FAULTS = ("status-400", "status-401", "status-500", "garbage", "reset", "cut", "error-event")
 
 
@@ -74,32 +76,47 @@ def _make_keys(stack: Stack) -> list[str]:
 
 def _call_in_every_way(stack: Stack, key: str) -> set[int]:
     draw = random.Random(7)
-    ways = list(itertools.product(PATHS, (False, True), _credentials(key)))
-    statuses = set()
-    with httpx.Client(base_url=stack.address, timeout=60) as client:
-        for (protocol, stream, headers), fault in itertools.product(ways, (None, *FAULTS)):
-            extra = {"x-simulated-fault": fault} if fault else {}
-            content = json.dumps(_body(protocol, stream))
-            if draw.random() < 0.1:
-                content = content[:-1]  # broken JSON
-            answer = client.post(
-                PATHS[protocol],
-                content=content,
-                params={"key": draw.choice([key, PROVIDER_KEY])} if draw.random() < 0.1 else None,
-                headers={
-                    "content-type": "application/json",
-                    "anthropic-version": "2023-06-01",
-                    "x-gateway-user": USER,
-                    "x-gateway-session": USER,
-                    "x-gateway-agent": USER,
-                    f"x-gateway-{CANARY}": CANARY,
-                    "x-gateway-tags": f"y={CANARY}",
-                    **headers,
-                    **extra,
-                },
-            )
-            statuses.add(answer.status_code)
-    return statuses
+    faults = [{}, *({"x-simulated-fault": fault} for fault in FAULTS)]
+    ways = itertools.product(PATHS, (False, True), _credentials(key), faults)
+    with (
+        httpx.Client(base_url=stack.address, timeout=60) as client,
+        ThreadPoolExecutor(CALLERS) as callers,  # most of the time is waiting for slow faults
+    ):
+        requests = [
+            _request(client, draw, key, protocol, stream=stream, headers={**shown, **fault})
+            for protocol, stream, shown, fault in ways
+        ]
+        return {answer.status_code for answer in callers.map(client.send, requests)}
+
+
+def _request(
+    client: httpx.Client,
+    draw: random.Random,
+    key: str,
+    protocol: str,
+    *,
+    stream: bool,
+    headers: dict[str, str],
+) -> httpx.Request:
+    content = json.dumps(_body(protocol, stream))
+    if draw.random() < 0.1:
+        content = content[:-1]  # broken JSON
+    return client.build_request(
+        "POST",
+        PATHS[protocol],
+        content=content,
+        params={"key": draw.choice([key, PROVIDER_KEY])} if draw.random() < 0.1 else None,
+        headers={
+            "content-type": "application/json",
+            "anthropic-version": "2023-06-01",
+            "x-gateway-user": USER,
+            "x-gateway-session": USER,
+            "x-gateway-agent": USER,
+            f"x-gateway-{CANARY}": CANARY,
+            "x-gateway-tags": f"y={CANARY}",
+            **headers,
+        },
+    )
 
 
 def _credentials(key: str) -> list[dict[str, str]]:
