@@ -2,10 +2,12 @@
 
 CLOCK_OFF_S says by how many seconds. Every commit that changes leases or budgets' periods is a line
 of `DATA_DIR/budgets-PID.jsonl` before it is sent: so every committed state is among the lines, also
-that of a process that is killed.
+that of a process that is killed. A commit that the store refuses is taken back by a second line:
+its states may have been read at two moments, and never were.
 """
 
 import asyncio
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -13,11 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from common.adapters.system_clock import SystemClock
 from common.budgets.accounts import LEASES, PERIODS, Period
 from common.budgets.holdings import Holdings
-from common.core.ports import Create, Document, Documents, Outcome, Put, Query, Ref, Write
+from common.core.ports import Conflict, Create, Document, Documents, Outcome, Put, Query, Ref, Write
 from common.runtime import app as wiring
 from common.runtime.settings import Settings, read_settings
 from tests.laws.disorderly_stack import DisorderlyApp
@@ -25,6 +28,7 @@ from tests.laws.second_proxy import serve
 
 CLOCK_OFF_S = "CLOCK_OFF_S"
 NOTES = "budgets-*.jsonl"
+_NUMBERS = itertools.count()
 
 
 class DriftingClock(SystemClock):
@@ -51,10 +55,24 @@ class NotedDocuments:
         return await self.inner.query(query)
 
     async def commit(self, writes: Sequence[Write]) -> Outcome:
-        line = noted(writes)
+        number = next(_NUMBERS)
+        self._note({"commit": number, **noted(writes)})
+        outcome = await self.inner.commit(writes)
+        if isinstance(outcome, Conflict):
+            self._note({"refused": number})
+        return outcome
+
+    def _note(self, line: dict[str, object]) -> None:
         with self.notes.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        return await self.inner.commit(writes)
+
+
+def read_notes(path: Path) -> list[dict[str, Any]]:
+    """The commits of one process that the store did not refuse; the last line may be cut off."""
+    whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
+    lines = [json.loads(line) for line in whole]
+    refused = {line["refused"] for line in lines if "refused" in line}
+    return [line for line in lines if "commit" in line and line["commit"] not in refused]
 
 
 def noted(writes: Sequence[Write]) -> dict[str, object]:

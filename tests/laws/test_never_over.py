@@ -35,7 +35,7 @@ from common.budgets.sweep import sweep
 from common.core.ports import Documents, Put, Query
 from common.gateway.keys import KeyPolicy
 from tests.gateway.making import a_key, store
-from tests.laws.drifting_proxy import NOTES, DriftingClock, NotedDocuments
+from tests.laws.drifting_proxy import NOTES, DriftingClock, NotedDocuments, read_notes
 from tests.laws.spending_crowd import KEYS, PLAIN, STRICT, Crowd, Place, spendings
 from tests.laws.stack_engines import Events, StackEngines
 from tests.laws.test_accounting import law_settings, start_stack
@@ -110,12 +110,7 @@ class World:
         return [Lease.from_document(each) for each in await _all(self.documents, LEASES)]
 
     def notes(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(line)
-            for path in self.data.glob(NOTES)
-            for line in path.read_text().splitlines()
-            if line.endswith("}")
-        ]
+        return [note for path in self.data.glob(NOTES) for note in read_notes(path)]
 
     def unpublished(self) -> Events:
         """Events that the bus did not take, which are in the log instead.
@@ -138,8 +133,7 @@ class World:
             assert place.process is not None
             notes = self.data / NOTES.replace("*", str(place.process.process.pid))
             if notes.exists():
-                lines = notes.read_text().splitlines()
-                ids |= {i for line in lines for i, _ in json.loads(line)["leases"].values()}
+                ids |= {i for note in read_notes(notes) for i, _ in note["leases"].values()}
         return ids
 
 
