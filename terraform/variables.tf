@@ -128,7 +128,7 @@ variable "project_id" {
 }
 
 variable "public_invokers" {
-  description = "Members that may call the proxy. Where the organisation forbids allUsers, name the callers' accounts: they then send their identity in X-Serverless-Authorization."
+  description = "Members that may call the proxy and the webhook. Where the organisation forbids allUsers, name the callers' accounts: they then send their identity in X-Serverless-Authorization."
   type        = list(string)
   default     = ["allUsers"]
 

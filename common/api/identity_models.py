@@ -9,7 +9,7 @@ from common.api.envelopes import Time, View
 from common.api.instants import Instant
 from common.api.operations import Asked, Paging
 from common.core.ids import SLUG
-from common.gateway.keys import OnDisconnect
+from common.gateway.keys import OnDisconnect, PriorityName
 from common.gateway.names import MAX_LIMIT, MAX_NAME_CHARS, MAX_TAG_VALUE_CHARS, MAX_TAGS
 
 Slug: TypeAlias = Annotated[str, Field(pattern=f"^{SLUG.pattern}$", examples=["acme"])]
@@ -131,6 +131,13 @@ class PolicyBody(Asked):
         "stop", description="stop a call whose client left, or let it finish within a minute"
     )
     limits: LimitsBody = Field(LimitsBody(), description="beyond them calls are refused with 429")
+    priority: PriorityName = Field(
+        "normal", description="the highest that a call may ask for with x-priority"
+    )
+    may_opt_out: bool = Field(
+        False,
+        description="calls with x-brownout: strict are answered as they are asked, or not at all",
+    )
 
 
 class KeyBody(Asked):
@@ -166,6 +173,8 @@ class PolicyView(View):
     tags: list[str]
     on_disconnect: OnDisconnect
     limits: LimitsView
+    priority: PriorityName
+    may_opt_out: bool
 
 
 class KeyView(View):

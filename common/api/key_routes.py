@@ -80,6 +80,8 @@ def request_of(body: KeyBody) -> KeyRequest:
             tags=tuple(body.policy.tags),
             on_disconnect=body.policy.on_disconnect,
             limits=CallLimits(**body.policy.limits.model_dump()),
+            priority=body.policy.priority,
+            may_opt_out=body.policy.may_opt_out,
         ),
         expires_at=body.expires_at,
     )
@@ -201,6 +203,8 @@ def _view(now: datetime, key: Key) -> KeyView:
             tags=list(key.policy.tags),
             on_disconnect=key.policy.on_disconnect,
             limits=LimitsView(**asdict(key.policy.limits)),
+            priority=key.policy.priority,
+            may_opt_out=key.policy.may_opt_out,
         ),
         created_by=key.created_by,
         created_at=key.created_at,

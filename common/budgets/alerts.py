@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from hashlib import sha256
 
-from common.core.events import Event, parse_event
+from common.core.event_types import parse_event
+from common.core.events import Event
 from common.core.ports import Bus, Create, Document, Documents, Put, Query, Ref
 
 logger = logging.getLogger(__name__)

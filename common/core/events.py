@@ -7,7 +7,7 @@ No event carries a prompt, an answer, a header value or a key.
 
 from datetime import date
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -37,8 +37,13 @@ class Event(BaseModel):
         return self.model_dump_json().encode()
 
 
-Outcome: TypeAlias = Literal["ok", "upstream_error", "gateway_error", "client_error"]
-"""How a call ended, from the point of view of the service: `client_error` feeds no availability."""
+Outcome: TypeAlias = Literal["ok", "upstream_error", "gateway_error", "client_error", "shed"]
+"""How a call ended, from the point of view of the service: `client_error` feeds no availability,
+`shed` is a call that a brownout refused."""
+
+EditOutcome: TypeAlias = Literal["applied", "shadow", "skipped_unsafe", "skipped_cache", "rejected"]
+"""What became of an edit: made; only recorded; left out because it could break the request or its
+answer, or would miss a cache worth more; or refused by the provider and taken back."""
 
 BoundKind: TypeAlias = Literal["bytes", "window", "tools", "declared"]
 """What bounded a call: its bytes, the model's window, that of each inference that tools cause, or
@@ -59,6 +64,17 @@ class Attempt(BaseModel):
     credential: str | None = Field(description="the installation's key; null for the caller's own")
     status: int | None
     ms: Milliseconds = Field(description="until the reply's headers were there")
+
+
+class EditMade(BaseModel):
+    """One thing that a brownout gives up of a call."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    told: str = Field(description="to what: low, 1024")
+    outcome: EditOutcome
+    reason: str = Field(description="why it was left out; empty where it was not")
 
 
 class Settlement(BaseModel):
@@ -120,6 +136,17 @@ class UsageEvent(Event):
     card: str | None = Field(description="provider/model of the price list")
     service_tier: str | None
     usage_raw: str | None = Field(description="the provider's usage object, numbers only, <= 4 kB")
+
+    # What a brownout did to it.
+    mode: str = Field(description="normal, soft, hard or emergency")
+    mode_by: str | None = Field(description="state, pin or own; null in normal mode")
+    mode_scope: str | None = Field(description="the scope that the mode holds for")
+    episode: str | None
+    arm: str | None = Field(description="degraded, or holdout: left as it is to compare with")
+    strategy: str | None
+    enforced: bool = Field(description="false: what would be done is only recorded")
+    priority: str = Field(description="batch, normal or critical")
+    edits: tuple[EditMade, ...]
 
     # How it went.
     started_at: AwareDatetime
@@ -310,33 +337,3 @@ class SweepBudgets(Event):
 
     topic: ClassVar[Topic] = "commands"
     type: Literal["budgets.sweep"] = "budgets.sweep"
-
-
-EVENT_TYPES: dict[str, type[Event]] = {
-    "usage.call": UsageEvent,
-    "key.created": KeyEvent,
-    "key.rotated": KeyEvent,
-    "key.revoked": KeyEvent,
-    "upstream.changed": UpstreamEvent,
-    "budget.changed": BudgetChanged,
-    "lease.corrected": LeaseCorrected,
-    "credential.failed": CredentialEvent,
-    "bound.violated": BoundViolated,
-    "lease.written_off": LeaseWrittenOff,
-    "budget.threshold_crossed": ThresholdCrossed,
-    "budget.exhausted": BudgetExhausted,
-    "spend.reconciled": SpendReconciled,
-    "budgets.sweep": SweepBudgets,
-}
-
-
-def parse_event(data: Any) -> Event | None:
-    """The event in a decoded JSON object, or None for a type or version this code does not know.
-
-    Raises:
-        pydantic.ValidationError: a known type with a body that is not of its form.
-    """
-    known = EVENT_TYPES.get(data.get("type", "")) if isinstance(data, dict) else None
-    if known is None or data.get("v", 1) > known.model_fields["v"].default:
-        return None
-    return known.model_validate(data)

@@ -15,6 +15,7 @@ from common.core.events import Attempt, Event, Outcome, UsageEvent
 from common.gateway.attribution import Attribution
 from common.gateway.destinations import VENDORS, Destination
 from common.gateway.spend import Spend
+from common.gateway.treatment import Treatment
 from common.llm.costs import FREE, Cost, cost_of
 from common.llm.facts import CallFacts
 from common.llm.forms import FORMS, MeteredForm
@@ -60,6 +61,8 @@ class Call:
     findings: list[Event] = field(default_factory=list)
     spend: Spend | None = None
     fit: str | None = None
+    priority: str = "normal"
+    treatment: Treatment | None = None
     sent_s: float | None = None
     first_chunk_s: float | None = None
     upstream_status: int | None = None
@@ -136,6 +139,8 @@ class Call:
         who = self.attribution
         key = who.key if who is not None else None
         spend = self.spend
+        treatment = self.treatment
+        decision = treatment.decision if treatment is not None else None
         return UsageEvent(
             id=self.id,
             event_time=now,
@@ -172,6 +177,15 @@ class Call:
             card=cost.card,
             service_tier=_name(metered.service_tier),
             usage_raw=_raw_usage(metered),
+            mode=decision.mode.word if decision else "normal",
+            mode_by=decision.by if decision else None,
+            mode_scope=decision.scope if decision else None,
+            episode=decision.episode if decision else None,
+            arm=decision.arm if decision else None,
+            strategy=treatment.strategy if treatment else None,
+            enforced=treatment.enforced if treatment else False,
+            priority=self.priority,
+            edits=treatment.edits if treatment else (),
             started_at=self.started_at,
             first_chunk_s=self.first_chunk_s,
             duration_s=round(now_s - self.arrived_s, 6),

@@ -7,8 +7,9 @@ the background of calls when the copy is older than 2 s; a call never starts on 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 from common.core.errors import StoreUnavailable
 from common.core.ports import Clock, Create, Document, Documents, Put, Ref, Value, Write
@@ -30,12 +31,34 @@ def control_with(control: Document | None, members: Mapping[str, Value]) -> Writ
     return Put(CONTROL, {**control.data, **members}, if_version=control.version)
 
 
+class Follower(Protocol):
+    """Whoever wants another small document, read in the same breath."""
+
+    @property
+    def ref(self) -> Ref: ...
+
+    async def learn(self, document: Document | None) -> None:
+        """Take what was read.
+
+        Raises:
+            StoreUnavailable: what else it needs cannot be read now.
+        """
+
+
 class Control:
     """This instance's copy of `gateway/control`. One per process."""
 
-    def __init__(self, documents: Documents, clock: Clock, *, max_stale_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        clock: Clock,
+        *,
+        max_stale_s: float = 30.0,
+        followers: Sequence[Follower] = (),
+    ) -> None:
         self._documents = documents
         self._clock = clock
+        self._followers = followers
         self._max_stale_s = max_stale_s
         self._data: Mapping[str, Value] = MappingProxyType({})
         self._read_at: float | None = None
@@ -63,7 +86,10 @@ class Control:
     async def _read(self) -> None:
         started = self._clock.monotonic()
         try:
-            [document] = await self._documents.get_many([CONTROL])
+            refs = [CONTROL, *(follower.ref for follower in self._followers)]
+            [document, *others] = await self._documents.get_many(refs)
+            for follower, found in zip(self._followers, others, strict=True):
+                await follower.learn(found)
         except StoreUnavailable:
             self._tried_at = self._clock.monotonic()
             logger.warning("control.unread")

@@ -19,6 +19,7 @@ from common.core.ports import Bus, Clock
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
+from common.gateway.brownouts import PRIORITY_HEADER, Brownouts
 from common.gateway.call import Call
 from common.gateway.choice import Target, choose_target, forwardable
 from common.gateway.credentials import Shown, read_credentials
@@ -26,13 +27,13 @@ from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
 from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
-from common.gateway.keys import Key
+from common.gateway.keys import Key, granted_priority
 from common.gateway.models import entry_body, list_body, model_list
 from common.gateway.own_answers import OwnAnswers
 from common.gateway.rates import Admitted, RateLimits, used_tokens
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
-from common.gateway.sending import Order, Sender
+from common.gateway.sending import Order, Sender, Sent
 from common.gateway.spending import FIT_HEADER, Spending
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
@@ -83,6 +84,7 @@ class Gateway:
     directory: Directory
     rates: RateLimits
     spending: Spending
+    brownouts: Brownouts
     sender: Sender
     bus: Bus
     clock: Clock
@@ -140,6 +142,7 @@ class Gateway:
                     await self._list_models(call, forwarded, key, shown, answer)
                     return
                 target = await self._target(call, forwarded, key, incoming, body)
+                target = self.brownouts.treat(call, key, forwarded, target, incoming.headers)
                 admitted = await self.rates.admit(key, call)
                 target = await self._held(call, key, forwarded, target, incoming)
                 order = Order(
@@ -151,7 +154,7 @@ class Gateway:
                     lambda: deadlines.expect("first_byte", self.limits.first_byte_s),
                     lambda: self.spending.hold_again(call),
                 )
-                sent = await self.sender.send(order)
+                sent = await self._sent(order, key)
                 try:
                     await relay(
                         call,
@@ -215,6 +218,7 @@ class Gateway:
         key = await self.keys.find(shown.digest)
         call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
+        call.priority = granted_priority(key.policy, incoming.headers.get(PRIORITY_HEADER, "")).word
         self.keys.require_usable(key)
         if key.policy.on_disconnect == "finish":
             deadlines.finish_within_s = self.limits.finish_s
@@ -253,6 +257,19 @@ class Gateway:
         held = await self.spending.hold(call, key, endpoint, target, may_fit=may_fit)
         call.facts = held.facts
         return held
+
+    async def _sent(self, order: Order, key: Key) -> Sent:
+        """The reply; where an edited request was refused, that to the request as it came."""
+        call = order.call
+        sent = await self.sender.send(order)
+        if not self.brownouts.was_refused(call, sent.reply.status):
+            return sent
+        await sent.reply.aclose()
+        original = self.brownouts.take_back(call)
+        original = await self._held(call, key, order.endpoint, original, order.incoming)
+        sent = await self.sender.send(replace(order, target=original))
+        self.brownouts.judge(call, sent.reply.status)
+        return sent
 
     def _own_answers(self) -> OwnAnswers:
         return OwnAnswers(

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from common.brownout.modes import PRIORITIES, Priority
 from common.budgets.rate_limits import CallLimits
 from common.core.ports import Document, Ref, Value
 
@@ -30,6 +31,7 @@ _KEY_ID_DIGITS = 12
 
 Refusal: TypeAlias = Literal["expired", "revoked"]
 OnDisconnect: TypeAlias = Literal["stop", "finish"]
+PriorityName: TypeAlias = Literal["batch", "normal", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class KeyPolicy:
     """What a key may be used for. An empty tuple of globs allows everything.
 
     `tags` names the tags that a caller may set itself with ``x-gateway-tags``; no others.
+    `priority` is the highest that a call may ask for with ``x-priority``; `may_opt_out` lets calls
+    with ``x-brownout: strict`` be answered as they are asked, or not at all.
     `on_disconnect` says what happens to a call whose client leaves: stop it, which stops the bill
     soon and leaves an estimate, or let it finish within a minute, which costs what it costs.
     """
@@ -46,6 +50,8 @@ class KeyPolicy:
     tags: tuple[str, ...] = ()
     on_disconnect: OnDisconnect = "stop"
     limits: CallLimits = field(default_factory=CallLimits)
+    priority: PriorityName = "normal"
+    may_opt_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class Key:
                 tags=tuple(policy["tags"]),
                 on_disconnect=policy["on_disconnect"],
                 limits=CallLimits(**policy["limits"]),
+                priority=policy["priority"],
+                may_opt_out=policy["may_opt_out"],
             ),
             created_by=data["created_by"],
             created_at=data["created_at"],
@@ -118,6 +126,8 @@ class Key:
                 "tags": list(self.policy.tags),
                 "on_disconnect": self.policy.on_disconnect,
                 "limits": asdict(self.policy.limits),
+                "priority": self.policy.priority,
+                "may_opt_out": self.policy.may_opt_out,
             },
             "created_by": self.created_by,
             "created_at": self.created_at,
@@ -148,6 +158,12 @@ def key_id_of(digest: str) -> str:
 
 def key_ref(digest: str) -> Ref:
     return Ref(KEYS, digest)
+
+
+def granted_priority(policy: KeyPolicy, wished: str) -> Priority:
+    """The priority of a call that asks for one: never above the key's, normal without a word."""
+    asked = PRIORITIES.get(wished.strip().lower(), Priority.NORMAL)
+    return min(asked, PRIORITIES[policy.priority])
 
 
 def refusal(key: Key, now: datetime) -> Refusal | None:

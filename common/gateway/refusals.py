@@ -38,6 +38,8 @@ Code: TypeAlias = Literal[
     "unbounded_request",
     "async_not_bounded",
     "budget_unavailable",
+    "brownout_shed",
+    "brownout_strict",
 ]
 
 _STATUS: MappingProxyType[Code, int] = MappingProxyType(
@@ -69,6 +71,8 @@ _STATUS: MappingProxyType[Code, int] = MappingProxyType(
         "unbounded_request": 402,
         "async_not_bounded": 402,
         "budget_unavailable": 503,
+        "brownout_shed": 429,
+        "brownout_strict": 503,
     }
 )
 _NO_RETRY = frozenset(
@@ -94,6 +98,7 @@ _UPSTREAM_FAULTS = frozenset(
         "upstream_credential_unavailable",
     }
 )
+_SHED = frozenset({"brownout_shed", "brownout_strict"})
 _OUR_FAULTS = frozenset({"store_unavailable", "budget_unavailable", "internal_error"})
 
 
@@ -139,6 +144,8 @@ class Refusal(Exception):
     def outcome(self) -> Outcome:
         if self.code in _UPSTREAM_FAULTS:
             return "upstream_error"
+        if self.code in _SHED:
+            return "shed"
         return "gateway_error" if self.code in _OUR_FAULTS else "client_error"
 
     @property

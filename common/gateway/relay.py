@@ -210,8 +210,27 @@ def _gateway_headers(call: Call) -> RawHeaders:
         headers.append(header("x-gateway-hold-usd", usd_text(call.spend.nanos)))
     if call.fit is not None:
         headers.append(header("x-gateway-fit", call.fit))
+    headers += _brownout_headers(call)
     if call.warnings:
         headers.append(header("x-gateway-warning", "; ".join(call.warnings)))
+    return headers
+
+
+def _brownout_headers(call: Call) -> RawHeaders:
+    """What was given up of the request; nothing in normal mode, and where it is only recorded."""
+    treatment = call.treatment
+    if treatment is None or not treatment.enforced:
+        return []
+    headers = [
+        header("x-brownout-mode", treatment.decision.mode.word),
+        header("x-brownout-episode", treatment.decision.episode),
+    ]
+    if treatment.applied:
+        done = ",".join(f"{each.name}={each.told}" for each in treatment.applied)
+        headers.append(header("x-brownout-actions", done))
+    asked = treatment.original.facts.model
+    if asked is not None and asked != call.facts.model:
+        headers.append(header("x-brownout-original-model", asked))
     return headers
 
 

@@ -98,7 +98,12 @@ class Order:
         """How often it may be sent. What is free or unmetered may make something, but once."""
         facts = self.target.facts
         own = self.endpoint.metered and not facts.asynchronous and facts.unmetered is None
-        return MOST_TRIES if own and not self.call.client_retry else 1
+        if not own or self.call.client_retry:
+            return 1
+        treatment = self.call.treatment
+        if treatment is None or treatment.retries is None:
+            return MOST_TRIES
+        return min(MOST_TRIES, 1 + treatment.retries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from common.llm.bounds import Bound
 class Spend:
     """What one call holds. `held` has one entry for each attempt that may be billed.
 
+    The first `ambiguous` ones may all be billed, the last one there is not among them.
     `owed` is what each is to be settled at, and the unproven part of that.
     """
 
     to: Applicable
     bound: Bound
     held: list[Held] = field(default_factory=list)
+    ambiguous: int = 0
     entered: bool = False
     owed: tuple[tuple[Nanos, Nanos], ...] = ()
     settled: tuple[Settlement, ...] = ()

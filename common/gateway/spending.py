@@ -64,6 +64,9 @@ class Spending:
     ) -> Target:
         """Hold the bound of a call; the target as it is to be sent, made smaller perhaps.
 
+        A call that held already is sent once more in another form, because its provider refused the
+        first one: that hold is given back.
+
         Args:
             call: told what is held.
             key: who spends.
@@ -75,18 +78,20 @@ class Spending:
             Refusal: budget_exceeded, budget_unavailable, unpriced_model, unbounded_request,
                 async_not_bounded, unreadable_request.
         """
+        earlier = self._given_back(call)
         to = await self.applicable_to(call, key, endpoint, target)
         if not to.budgets:
             return target
         asked = self._bounded(call, endpoint, target, to)
-        call.spend = spend = Spend(to, asked.bound, entered=True)
-        self._holdings.enter()
+        if call.spend is None:
+            self._holdings.enter()
+        call.spend = spend = Spend(to, asked.bound, earlier, ambiguous=len(earlier), entered=True)
         allowed = may_fit and all(budget.fit for budget in to.budgets)
         smaller = Fitted(asked.body, asked.facts, asked.bound, ())
         bounds = self._bounds(call, target, to)
         for number in range(1, _TRIES + 1):
             try:
-                spend.held = [await self._holdings.admit(to, smaller.bound.nanos)]
+                spend.held = [*earlier, await self._holdings.admit(to, smaller.bound.nanos)]
             except BudgetUnavailable:
                 raise _unavailable() from None
             except NoRoom as short:
@@ -102,6 +107,15 @@ class Spending:
                     call.fit = smaller.text
                 return replace(target, body=smaller.body, facts=smaller.facts)
         raise _unavailable()
+
+    def _given_back(self, call: Call) -> list[Held]:
+        """What the call still holds once its last attempt, which cost nothing, holds no more."""
+        if call.spend is None or not call.spend.held:
+            return []
+        *earlier, last = call.spend.held
+        self._holdings.settle(last, 0)
+        call.spend.held, call.spend.ambiguous = earlier, len(earlier)
+        return earlier
 
     async def applicable_to(
         self, call: Call, key: Key, endpoint: Endpoint, target: Target
@@ -187,15 +201,17 @@ class Spending:
         spend = call.spend
         if spend is None or not spend.held:
             return
-        *before, last = spend.held
-        owed = [(held.nanos, held.nanos) for held in before] + [_owed(call, spend, last)]
+        before = spend.held[: max(spend.ambiguous, len(spend.held) - 1)]
+        owed = [(held.nanos, held.nanos) for held in before]
+        for last in spend.held[len(before) :]:
+            cost, unproven = _owed(call, spend, last)
+            owed.append((cost, unproven))
+            if cost > last.nanos:
+                call.findings.append(self._violated(call, spend, cost, last))
         spend.owed = tuple(owed)
         pairs = zip(spend.held, owed, strict=True)
         spend.settled = tuple(_settlement(held, nanos) for held, (nanos, _) in pairs)
         spend.unproven = sum(unproven for _, unproven in owed)
-        cost, _ = owed[-1]
-        if cost > last.nanos:
-            call.findings.append(self._violated(call, spend, cost, last))
 
     async def leave(self, call: Call) -> None:
         """The call has ended and its event is published: what it held is settled.

@@ -10,12 +10,12 @@ cap).
   model that is not known here is taken to think.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from common.llm.edits import Reason
 from common.llm.facts import read_cap
+from common.llm.model_traits import makes_media, may_think_unasked, stops_at_no_budget
 from common.llm.paths import FormName
 
 THINKING_CAP = 2048
@@ -24,16 +24,6 @@ THINKING_CAP = 2048
 CLAUDE_THINKING_FLOOR = 1024
 """The least that Anthropic takes as a budget for thinking; the cap must be above."""
 
-_WITHOUT_THOUGHTS = re.compile(
-    r"gpt-3\.5|gpt-4|chatgpt-4|ft:gpt-(3\.5|4)|davinci|babbage"
-    r"|gpt-[5-9][0-9.]*-chat|claude|gemini-(1|2\.0)(?!.*thinking)"
-)
-"""Models that do not think unless a request asks for it."""
-
-_TAKES_NO_THOUGHTS = re.compile(r"gemini-[12]\b")
-"""Models that a budget of 0 keeps from thinking. Later ones think on."""
-
-_MEDIA_MODEL = re.compile(r"audio|image|tts|omni-|veo|imagen")
 _FORMED_BY = (
     "guided_json",
     "guided_regex",
@@ -89,7 +79,7 @@ def least_cap(
     if form == "openai_responses":
         reasoning = parsed.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-        return (1, 0) if effort == "none" or not _thinks(model) else (THINKING_CAP, 0)
+        return (1, 0) if effort == "none" or not may_think_unasked(model) else (THINKING_CAP, 0)
     return _of_chat(parsed, model) if form == "openai_chat" else _of_gemini(config, model)
 
 
@@ -118,7 +108,7 @@ def _in_chat(parsed: Mapping[str, Any], model: str) -> Reason | None:
         parsed.get(name) for name in _FORMED_BY
     )
     forced = not _is_free(parsed.get("tool_choice")) or not _is_free(parsed.get("function_call"))
-    media = parsed.get("modalities") not in (None, ["text"]) or _makes_media(model)
+    media = parsed.get("modalities") not in (None, ["text"]) or makes_media(model)
     return _first(structured=structured, forced=forced, media=media)
 
 
@@ -144,7 +134,7 @@ def _in_content(parsed: Mapping[str, Any], config: Mapping[str, Any], model: str
         _either(config, *names) is not None for names in schemas
     )
     modalities = _either(config, "responseModalities", "response_modalities")
-    media = modalities not in (None, [], ["TEXT"], ["text"]) or _makes_media(model)
+    media = modalities not in (None, [], ["TEXT"], ["text"]) or makes_media(model)
     return _first(structured=structured, forced=_calls_functions(parsed), media=media)
 
 
@@ -165,7 +155,7 @@ def _in_interaction(
     return _first(
         structured=structured and not media,
         forced=forced,
-        media=media or modalities or _makes_media(model),
+        media=media or modalities or makes_media(model),
     )
 
 
@@ -204,10 +194,6 @@ def _is_free(choice: object) -> bool:
     return choice in _FREE_CHOICES
 
 
-def _makes_media(model: str) -> bool:
-    return _MEDIA_MODEL.search(_bare(model)) is not None
-
-
 def _of_claude(thinking: object) -> tuple[int, int] | None:
     if thinking is None:
         return 1, 0
@@ -227,12 +213,12 @@ def _of_chat(parsed: Mapping[str, Any], model: str) -> tuple[int, int] | None:
     own = parsed.get("reasoning")
     if asked is not None:
         found = _of_claude(asked)
-        least = THINKING_CAP if _thinks(model) else 1
+        least = THINKING_CAP if may_think_unasked(model) else 1
         return None if found is None else (max(least, found[0]), found[1])
     if own is not None:
         budget = read_cap(own.get("max_tokens")) if isinstance(own, dict) else None
         return max(THINKING_CAP, (budget or 0) + 1), budget or 0
-    off = parsed.get("reasoning_effort") == "none" or not _thinks(model)
+    off = parsed.get("reasoning_effort") == "none" or not may_think_unasked(model)
     return (1, 0) if off else (THINKING_CAP, 0)
 
 
@@ -243,20 +229,12 @@ def _of_gemini(config: Mapping[str, Any], model: str) -> tuple[int, int] | None:
         return None
     budget = _either(thinking, "thinkingBudget", "thinking_budget")
     if budget is None:
-        return (THINKING_CAP, 0) if _thinks(model) else (1, 0)
+        return (THINKING_CAP, 0) if may_think_unasked(model) else (1, 0)
     if type(budget) is not int:
         return None
-    if budget == 0 and _TAKES_NO_THOUGHTS.match(_bare(model)):
+    if budget == 0 and stops_at_no_budget(model):
         return 1, 0
     return max(THINKING_CAP, budget + 1), max(0, budget)
-
-
-def _thinks(model: str) -> bool:
-    return _WITHOUT_THOUGHTS.match(_bare(model)) is None
-
-
-def _bare(model: str) -> str:
-    return model.rpartition("/")[2].lower()
 
 
 def _either(members: Mapping[str, Any], camel: str, snake: str) -> object:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from common.llm.cap_hazards import hazard_in, is_spelt_twice, least_cap
-from common.llm.edits import Editable, Edited, NotSafe, Reason, Recipient, Slot, open_body
+from common.llm.cap_hazards import hazard_in, least_cap
+from common.llm.edits import Edited, NotSafe, Reason, Recipient, Slot, open_body
 from common.llm.facts import read_cap
+from common.llm.generation_config import Config, find_config
 from common.llm.paths import FormName
 
 LEAST_RESPONSE_TOKENS = 16
@@ -36,22 +37,28 @@ _MEMBERS: Mapping[FormName, tuple[str, ...]] = MappingProxyType(
 )
 """Names of the cap; the first one is added where there is none. Gemini's are two spellings."""
 
-_BOTH = ("generationConfig", "generation_config")
-_CONFIGS: Mapping[FormName, tuple[str, ...]] = MappingProxyType(
-    {
-        "gemini_content": _BOTH,
-        "gemini_content_stream": _BOTH,
-        "gemini_interactions": ("generation_config",),
-    }
-)
-"""The object that the cap stands in; the first one is added where there is none."""
-
 _EXTENDABLE = frozenset({"chat.completions", "responses"})
 """OpenAI's operations that a cap may be added to: without one they end at the model's longest.
 Legacy completions end after 16 tokens, and compacting takes none."""
 
 _OLD_GEMINI = re.compile(r"(.*/)?gemini-(1|2\.0)")
 _OLD_GEMINI_LONGEST = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class CapPlace:
+    """Where the cap of a request stands, or is to be added, and what it may become.
+
+    `config` is the object that it stands in, without a name where that is the request itself. The
+    others are as in `Cap`.
+    """
+
+    config: Config
+    member: str
+    current: int | None
+    least: int
+    most: int
+    thinking: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,72 +102,70 @@ def lower_cap(body: bytes, recipient: Recipient, tokens: int) -> Edited | NotSaf
 
 def find_cap(body: bytes, recipient: Recipient) -> Cap | NotSafe:
     """The cap of a request, or why it is not to be lowered."""
-    form = recipient.endpoint.form
-    if form is None or form not in _MEMBERS:
+    if recipient.endpoint.form not in _MEMBERS:
         return NotSafe("no_cap")
     opened = open_body(body)
     if isinstance(opened, NotSafe):
         return opened
-    outers = _CONFIGS.get(form)
-    found = ("", opened.parsed) if outers is None else _config(opened.parsed, outers)
-    if isinstance(found, NotSafe):
-        return found
-    outer, members = found
-    model, config = recipient.model or "", members if outer else {}
-    hazard = hazard_in(form, opened.parsed, config, model)
-    if hazard is not None:
-        return NotSafe(hazard)
-    limits = least_cap(form, opened.parsed, config, model)
-    if limits is None:
-        return NotSafe("thinking")
-    return _cap(opened, recipient, form, found, limits)
+    place = find_place(opened.parsed, recipient, len(body))
+    if isinstance(place, NotSafe):
+        return place
+    outer, member = place.config.name, place.member
+    slot = opened.slot_within(outer, member) if outer else opened.slot(member)
+    return Cap(body, slot, member, place.current, place.least, place.most, place.thinking)
 
 
-def _config(
-    parsed: Mapping[str, Any], outers: tuple[str, ...]
-) -> tuple[str, Mapping[str, Any]] | NotSafe:
-    """The name and members of Gemini's generation configuration."""
-    spelt = [name for name in outers if name in parsed]
-    if len(spelt) > 1:
-        return NotSafe("duplicate_members")
-    name = spelt[0] if spelt else outers[0]
-    config = {} if parsed.get(name) is None else parsed[name]
-    if not isinstance(config, dict):
-        return NotSafe("unreadable")
-    return NotSafe("duplicate_members") if is_spelt_twice(parsed, config) else (name, config)
+def find_place(
+    parsed: Mapping[str, Any], recipient: Recipient, size_bytes: int
+) -> CapPlace | NotSafe:
+    """Where the cap of a request stands and what it may become, or why it is not to be lowered.
 
-
-def _cap(
-    opened: Editable,
-    recipient: Recipient,
-    form: FormName,
-    found: tuple[str, Mapping[str, Any]],
-    limits: tuple[int, int],
-) -> Cap | NotSafe:
-    outer, members = found
-    names = _MEMBERS[form]
-    given = [name for name in names if members.get(name) is not None]
-    if len(given) > 1:
-        return NotSafe("cap_unreadable")
+    Args:
+        parsed: the request.
+        recipient: who gets it.
+        size_bytes: how long its body is, at least.
+    """
+    form = recipient.endpoint.form
+    if form is None or form not in _MEMBERS:
+        return NotSafe("no_cap")
+    config = find_config(form, parsed)
+    if isinstance(config, NotSafe):
+        return config
+    model = recipient.model or ""
+    hazard = hazard_in(form, parsed, config.members, model)
+    limits = least_cap(form, parsed, config.members, model)
+    if hazard is not None or limits is None:
+        return NotSafe(hazard or "thinking")
     least, thinking = limits
     if form == "openai_responses":
         least = max(least, LEAST_RESPONSE_TOKENS)
-    if given:
-        member, current = given[0], read_cap(members[given[0]])
-        if current is None:
-            return NotSafe("cap_unreadable")
-        most = current - 1
-    else:
-        # Gemini's as it is spelt there, or what is around it; of OpenAI's the one all models take.
-        usual = names[_CONFIGS[form].index(outer) if outer else 0]
-        member = next((name for name in names if outer and name in members), usual)
-        current = None
-        most = _most_added(len(opened.body), recipient)
+    standing = standing_cap(form, parsed, config)
+    if isinstance(standing, NotSafe):
+        return standing
+    member, current = standing
+    most = _most_added(size_bytes, recipient) if current is None else current - 1
     if most < least:
         reason: Reason = "cap_absent" if current is None else "already_lower"
         return NotSafe(reason)
-    slot = opened.slot_within(outer, member) if outer else opened.slot(member)
-    return Cap(opened.body, slot, member, current, least, most, thinking)
+    return CapPlace(config, member, current, least, most, thinking)
+
+
+def standing_cap(
+    form: FormName, parsed: Mapping[str, Any], config: Config
+) -> tuple[str, int | None] | NotSafe:
+    """The name and tokens of the cap that a request has; None where it is to be added."""
+    names = _MEMBERS[form]
+    members = config.members if config.name else parsed
+    given = [name for name in names if members.get(name) is not None]
+    if len(given) > 1:
+        return NotSafe("cap_unreadable")
+    if given:
+        current = read_cap(members[given[0]])
+        return NotSafe("cap_unreadable") if current is None else (given[0], current)
+    if config.name:
+        return config.spelling(names[0], names[-1]), None
+    # Of OpenAI's the one that all models take.
+    return names[0], None
 
 
 def _most_added(size_bytes: int, recipient: Recipient) -> int:

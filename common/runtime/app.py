@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from common.adapters.pubsub_bus import PubsubBus
     from common.adapters.sqlite_documents import SqliteDocuments
     from common.adapters.upstream import HttpUpstream
+    from common.brownout.folding import Folding
+    from common.brownout.policies import Policies
+    from common.brownout.policy import Policy
+    from common.brownout.ticks import Ticker
     from common.budgets.holdings import Holdings
     from common.budgets.reconciled import Reconciler
     from common.budgets.sweep import Sweeper
@@ -168,9 +172,37 @@ class App:
         return GoogleIdentity(self.clock, self._upstream)
 
     @cached_property
+    def _policies(self) -> "Policies":
+        from common.brownout.policies import Policies
+        from common.brownout.policy_models import policy_from_data
+
+        def shipped() -> "Policy":
+            from common.brownout.policy_file import shipped_policy
+
+            return shipped_policy()
+
+        return Policies(self.documents, shipped, policy_from_data)
+
+    @cached_property
+    def brownout_fold(self) -> "Folding":
+        """Moves modes by the signals that are stored."""
+        from common.brownout.folding import Folding
+
+        return Folding(self.documents, self.bus, self.clock, self.entropy, self._policies)
+
+    @cached_property
+    def ticker(self) -> "Ticker":
+        """Takes up, once a minute, what is left to do of brownouts."""
+        from common.brownout.ticks import Ticker
+
+        return Ticker(self.brownout_fold)
+
+    @cached_property
     def gateway(self) -> "Gateway":
         """The application behind `proxy`."""
         from common.budgets.rate_windows import RateWindows
+        from common.gateway.brownout_copy import BrownoutCopy
+        from common.gateway.brownouts import Brownouts, even_draw
         from common.gateway.budget_book import BudgetBook
         from common.gateway.control import Control
         from common.gateway.destinations import Simulated
@@ -183,7 +215,13 @@ class App:
         from common.gateway.spending import Spending
 
         settings = read_settings(ProxySettings)
-        control = Control(self.documents, self.clock, max_stale_s=settings.key_max_stale_s)
+        copy = BrownoutCopy(self._policies)
+        control = Control(
+            self.documents,
+            self.clock,
+            max_stale_s=settings.key_max_stale_s,
+            followers=[copy],
+        )
         hash_key = self._hash_key(settings)
         simulated_url = settings.simulated_provider_url
         gateway = Gateway(
@@ -193,6 +231,7 @@ class App:
             spending=Spending(
                 BudgetBook(self.documents, self.clock, control), self._holdings, self.clock
             ),
+            brownouts=Brownouts(copy, self.clock, even_draw(hash_key), self.entropy),
             sender=Sender(
                 upstream=self._upstream,
                 clock=self.clock,

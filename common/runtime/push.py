@@ -29,7 +29,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.core.errors import CloudOpsError
-from common.core.events import EVENT_TYPES, Event, parse_event
+from common.core.event_types import EVENT_TYPES, parse_event
+from common.core.events import Event
 
 T = TypeVar("T", bound=Event)
 

@@ -177,6 +177,42 @@ class ProxySettings(StateSettings, BusSettings):
         return _required(self, "fingerprint_key")
 
 
+class WebhookSettings(StateSettings, BusSettings):
+    """Settings of the function `brownout_webhook`."""
+
+    brownout_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        max_length=2,
+        description="What senders of alerts show, as X-Brownout-Token or as password of basic "
+        "authentication: 16 characters or more; two separated by a comma while one replaces the "
+        "other. None: every sender is refused.",
+    )
+    default_org: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Organisation of the teams and agents that alerts name without one.",
+    )
+
+    @field_validator("brownout_tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("brownout_tokens")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        texts = [each.get_secret_value() for each in value]
+        if not all(len(each) >= 16 and each.isascii() and each.isprintable() for each in texts):
+            raise ValueError("each token has at least 16 printable ASCII characters")
+        return value
+
+
+class BrownoutTickSettings(StateSettings, BusSettings):
+    """Settings of the function `brownout_tick`."""
+
+
 class UsageSettings(StateSettings):
     """Settings of the function `usage`."""
 
@@ -213,6 +249,8 @@ class ApiSettings(StateSettings, BusSettings, WarehouseSettings):
 
 SETTINGS: dict[str, type[Settings]] = {
     "proxy": ProxySettings,
+    "brownout_webhook": WebhookSettings,
+    "brownout_tick": BrownoutTickSettings,
     "usage": UsageSettings,
     "budgets": BudgetsSettings,
     "api": ApiSettings,

@@ -154,6 +154,12 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="calls at once, in each instance of the proxy")
     ] = None,
+    priority: Annotated[
+        str, typer.Option(help="the highest its calls may ask for: batch, normal or critical")
+    ] = "normal",
+    may_opt_out: Annotated[
+        bool, typer.Option("--may-opt-out", help="calls with x-brownout: strict are never edited")
+    ] = False,
     budget: Annotated[
         str | None, typer.Option(help="dollars it may spend in each period, as 20 or 0.5")
     ] = None,
@@ -173,6 +179,8 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
             "upstreams": upstream or [],
             "on_disconnect": on_disconnect,
             "limits": {"rpm": rpm, "tpm": tpm, "concurrency": concurrency},
+            "priority": priority,
+            "may_opt_out": may_opt_out,
         },
         "expires_at": None if expires is None else moment_text(expires, ahead=True),
         **key_budget(budget, budget_period),

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from common.adapters.bus_subscriptions import DeadLetter
 from common.core.errors import CloudOpsError
-from common.core.events import EVENT_TYPES, parse_event
+from common.core.event_types import EVENT_TYPES, parse_event
 from common.runtime.app import app
 from common.runtime.settings import BusSettings, read_settings
 from scripts.commands.cloudops_tables import Column, print_table

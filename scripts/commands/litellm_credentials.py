@@ -12,6 +12,7 @@ from itertools import count
 from math import gcd, lcm
 
 from common.core.errors import InvalidInput
+from common.core.yaml_lines import Found
 from common.gateway.destinations import VENDOR_VARIABLES
 from common.gateway.upstream_records import (
     MAX_WEIGHT,
@@ -19,7 +20,6 @@ from common.gateway.upstream_records import (
     UpstreamRecord,
     check_record,
 )
-from scripts.commands.litellm_file import Found
 from scripts.commands.litellm_providers import variable_in
 
 _ENDING = "_API_KEY"

@@ -1,58 +1,25 @@
 """A config file of LiteLLM's proxy, read as text: every value with the line it stands in.
 
-The file is not trusted: its size and the number of its values are bounded, aliases counted as what
-they stand for, and only plain YAML is taken. No message repeats a value, which may be a key.
+The file is not trusted: its size is bounded, and so is what is read of it. No message repeats a
+value, which may be a key.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-import yaml
+from common.core.yaml_lines import Found, NotYaml, read_yaml
 
 MOST_BYTES = 512 * 1024
 MOST_VALUES = 50_000
 SECTIONS = ("model_list", "litellm_settings", "router_settings", "general_settings")
 """A file without any of these is none of LiteLLM's."""
-_PLAIN = "tag:yaml.org,2002:"
-_SCALARS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "value"})
-_MERGE = "tag:yaml.org,2002:merge"
 _QUOTED = re.compile(r"'[^']{3,}'|\"[^\"]{3,}\"")
 
 
 class UnreadableConfig(Exception):
     """The file is none of LiteLLM's. Its text begins with file and line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value and its line, from 1; a member's line is that of its name.
-
-    Numbers are the text they are written as, so that none loses a digit.
-    """
-
-    value: "Value"
-    line: int
-
-    @property
-    def text(self) -> str | None:
-        """The text, None where it is empty or something else."""
-        return self.value if isinstance(self.value, str) and self.value else None
-
-    @property
-    def members(self) -> Mapping[str, "Found"]:
-        """The members, none where it is no object."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    @property
-    def items(self) -> tuple["Found", ...]:
-        """The items, none where it is no list."""
-        return self.value if isinstance(self.value, tuple) else ()
-
-
-Value: TypeAlias = dict[str, Found] | tuple[Found, ...] | str | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,72 +59,19 @@ def read_litellm_config(path: Path) -> LitellmConfig:
     if len(text.encode()) > MOST_BYTES:
         raise UnreadableConfig(f"{path}: more than {MOST_BYTES // 1024} KiB")
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        root = Found({}, 1) if tree is None else _Reader().read(tree)
-        wrong = min(_wrong(root), default=None)
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        root = read_yaml(text, MOST_VALUES)
+    except NotYaml as error:
+        if error.line is None:
+            raise UnreadableConfig(f"{path}: no YAML that can be read") from None
         # Aliases and tags are quoted in the reason, and may be keys in a wrong place.
-        reason = _QUOTED.sub("...", error.problem or "it cannot be read")
-        raise UnreadableConfig(f"{path}{line}: no YAML: {reason}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise UnreadableConfig(f"{path}: no YAML that can be read") from None
+        reason = _QUOTED.sub("...", error.reason)
+        raise UnreadableConfig(f"{path}:{error.line}: no YAML: {reason}") from None
+    wrong = min(_wrong(root), default=None)
     if wrong is not None:
         raise UnreadableConfig(f"{path}:{wrong[0]}: {wrong[1]}")
     sections = dict(root.members)
     entries = sections.pop("model_list", Found(None, 1)).items
     return LitellmConfig(tuple(_deployment(each) for each in entries), sections)
-
-
-class _Reader:
-    """Turns YAML's tree into values, at most so many, however often an alias repeats some."""
-
-    def __init__(self) -> None:
-        self._left = MOST_VALUES
-
-    def read(self, node: yaml.Node, line: int | None = None) -> Found:
-        self._left -= 1
-        if self._left < 0:
-            raise _refused(node, f"more than {MOST_VALUES} values, aliases written out")
-        line = node.start_mark.line + 1 if line is None else line
-        kind = node.tag.removeprefix(_PLAIN)
-        if isinstance(node, yaml.MappingNode) and kind == "map":
-            return Found(self._members(node), line)
-        if isinstance(node, yaml.SequenceNode) and kind == "seq":
-            return Found(tuple(self.read(each) for each in node.value), line)
-        if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
-            return Found(_scalar(kind, node.value), line)
-        raise _refused(node, "a tag that is not of a config")
-
-    def _members(self, node: yaml.MappingNode) -> dict[str, Found]:
-        own: dict[str, Found] = {}
-        merged: dict[str, Found] = {}
-        for key, value in node.value:
-            if key.tag == _MERGE:
-                for name, each in self._merged(value):
-                    merged.setdefault(name, each)
-            elif not isinstance(key, yaml.ScalarNode):
-                raise _refused(key, "a name that is no text")
-            elif key.value in own:
-                raise _refused(key, "this member stands here twice")
-            else:
-                own[key.value] = self.read(value, key.start_mark.line + 1)
-        return {**merged, **own}
-
-    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, Found]]:
-        found = self.read(node)
-        for each in found.items or (found,):
-            yield from each.members.items()
-
-
-def _scalar(kind: str, text: str) -> str | bool | None:
-    if kind == "bool":
-        return text.lower() in {"true", "yes", "on"}
-    return None if kind == "null" else text
-
-
-def _refused(node: yaml.Node, reason: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=reason, problem_mark=node.start_mark)
 
 
 def _wrong(root: Found) -> Iterator[tuple[int, str]]:

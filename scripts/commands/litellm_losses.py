@@ -5,9 +5,10 @@ Settings are named and never quoted: their values may be keys.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from common.core.yaml_lines import Found
 from common.gateway.destinations import VENDORS
 from scripts.commands.litellm_credentials import Told
-from scripts.commands.litellm_file import Found, LitellmConfig
+from scripts.commands.litellm_file import LitellmConfig
 from scripts.commands.litellm_upstreams import Call, shown
 
 _UNDERSTOOD = frozenset(

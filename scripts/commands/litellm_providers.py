@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from common.api.manifest_models import holds_credential
 from common.core.errors import InvalidInput
+from common.core.yaml_lines import Found
 from common.gateway.destinations import VENDOR_VARIABLES, VENDORS
 from common.gateway.upstream_records import check_url
 from common.llm.price_book import PriceBook
-from scripts.commands.litellm_file import Found
 
 _VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]{0,120})")
 _PLACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from common.api.manifest_models import NamedUpstream, holds_credential, read_manifest
 from common.api.upstream_routes import record_of
 from common.core.errors import CloudOpsError, InvalidInput
+from common.core.yaml_lines import Found
 from common.gateway.destinations import VENDOR_VARIABLES, VENDORS
 from common.gateway.upstream_records import MAX_MODELS, check_record, check_url, is_private
 from common.llm.price_book import PriceBook
@@ -25,7 +26,7 @@ from scripts.commands.litellm_credentials import (
     weight_of,
     whole_weights,
 )
-from scripts.commands.litellm_file import Deployment, Found, LitellmConfig
+from scripts.commands.litellm_file import Deployment, LitellmConfig
 from scripts.commands.litellm_providers import Address, NotReachable, locate, variable_in
 
 _LONGEST_MODEL = 256

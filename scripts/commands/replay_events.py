@@ -23,7 +23,8 @@ import typer
 from pydantic import ValidationError
 
 from common.core.errors import CloudOpsError, PublishFailed
-from common.core.events import Event, parse_event
+from common.core.event_types import parse_event
+from common.core.events import Event
 from common.core.ports import Bus
 from common.runtime.app import app
 from common.runtime.settings import BusSettings, read_settings

@@ -15,7 +15,11 @@ from scripts.functions_table import read_functions
 
 ROOT = Path(__file__).parents[2]
 SIMULATED_PATH = "/simulated"
-ADDRESSES: Mapping[str, str] = {"api": "/api/", "proxy": "/"}
+ADDRESSES: Mapping[str, str] = {
+    "api": "/api/",
+    "brownout_webhook": "/api/webhooks/",
+    "proxy": "/",
+}
 """Path prefix of each function that is called over HTTP."""
 
 

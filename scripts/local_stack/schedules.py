@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from common.core.errors import PublishFailed
-from common.core.events import Event, parse_event
+from common.core.event_types import parse_event
+from common.core.events import Event
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
 from common.core.transactions import Entropy, Sleep

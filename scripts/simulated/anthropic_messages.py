@@ -5,6 +5,7 @@ repeats the input counts, but for Claude 3 models, whose recorded streams tell o
 """
 
 import base64
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,27 +14,38 @@ import orjson
 
 from scripts.simulated import anthropic_requests
 from scripts.simulated.anthropic_requests import MessageRequest
+from scripts.simulated.anthropic_thinking import Thinking, is_forced
 from scripts.simulated.behaviour import Behaviour
-from scripts.simulated.generation import Generation, Wanted, generate, json_text, seed_of
+from scripts.simulated.generation import (
+    Generation,
+    Wanted,
+    asked_of,
+    drawn,
+    generate,
+    json_text,
+    seed_of,
+)
 from scripts.simulated.prompt_cache import NO_CACHE, CacheUse, PrefixCache, marked
 from scripts.simulated.replies import Event, Exchange, Reply, Usage
 from scripts.simulated.words import escaped, pieces_of_text
 
 PIECES_PER_EVENT = 4
+LENGTHS = {"low": 60, "medium": 80, "high": 100, "xhigh": 130, "max": 160}
+"""By the effort, how long an answer is in percent: it bears upon thoughts and text."""
+AMOUNTS = ("max_tokens", "output_config.effort", "service_tier", "speed", "thinking")
+"""What a request says about how much and how soon, and not about what."""
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 STOP = b'event: message_stop\ndata: {"type":"message_stop"  }\n\n'
 
 
-def answer(
-    body: bytes, parsed: Any, exchange: Exchange, knobs: Behaviour, cache: PrefixCache
-) -> Reply:
+def answer(parsed: Any, exchange: Exchange, knobs: Behaviour, cache: PrefixCache) -> Reply:
     """The reply to one request.
 
     Raises:
         Refusal: the request is not one the API accepts.
     """
     request = anthropic_requests.parse(parsed)
-    seed = seed_of(body, knobs.seed)
+    seed = seed_of(asked_of(parsed, *AMOUNTS), knobs.seed)
     generation = generate(seed, _wanted(request, knobs, seed))
     usage_at = partial(_usage, request, *_input(request, knobs, cache), generation)
     message = _Message(request, exchange, generation, seed)
@@ -56,15 +68,28 @@ def answer(
 
 
 def _wanted(request: MessageRequest, knobs: Behaviour, seed: int) -> Wanted:
-    hidden = 0
-    if request.thinking != "disabled":
-        hidden = min(16 + (seed >> 20) % 240, request.thinking_budget or 256)
     newer = (request.body.get("output_config") or {}).get("format")
     output_format = newer or request.body.get("output_format") or {}
     literal = json_text(output_format.get("schema") or {}) if output_format else None
     return Wanted(
-        request.cap, hidden, knobs.output_tokens, literal, _calls(request), knobs.arguments
+        cap=request.cap,
+        hidden=0 if is_forced(request.body) else _thought_tokens(request.thinking, seed),
+        tokens=knobs.output_tokens,
+        literal=literal,
+        calls=_calls(request),
+        arguments=knobs.arguments,
+        percent=LENGTHS[request.thinking.effort or "high"],
     )
+
+
+def _thought_tokens(thinking: Thinking, seed: int) -> int:
+    """Fewer for every lower budget and effort."""
+    if not thinking.is_on:
+        return 0
+    share = LENGTHS[thinking.effort or "high"] * drawn(seed) / 100
+    if thinking.budget is None:
+        return math.ceil(256 * share * share)
+    return math.ceil(thinking.budget * share / 32)
 
 
 def _calls(request: MessageRequest) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -104,7 +129,7 @@ def _usage(
         },
         "output_tokens": tokens,
     }
-    if request.thinking != "disabled":
+    if request.thinking.is_on:
         usage["output_tokens_details"] = {"thinking_tokens": min(tokens, generation.hidden)}
     usage["service_tier"] = "standard"
     usage["inference_geo"] = request.model.geo
@@ -211,7 +236,7 @@ class _Message:
             yield b'"type":"text_delta","text":' + text, len(group)
 
     def _thought(self) -> tuple[str, ...]:
-        if not self._request.shows_thinking:
+        if not self._request.thinking.shown:
             return ()
         return pieces_of_text(self._generation.hidden, self._seed >> 3)
 

@@ -11,6 +11,13 @@ from typing import Any
 
 import orjson
 
+from scripts.simulated.anthropic_thinking import (
+    Thinking,
+    abilities_of,
+    check_format,
+    check_length,
+    thinking_of,
+)
 from scripts.simulated.models import Model, find_model
 from scripts.simulated.prompt_cache import Block
 from scripts.simulated.refusals import Refusal
@@ -34,9 +41,6 @@ COUNTED_FIELDS = FIELDS - {
 }
 VERSIONS = ("2026-10-21", "2023-06-01", "2023-01-01")
 MAX_MARKS = 4
-MIN_THINKING = 1024
-THINKING = ("enabled", "disabled", "adaptive", "between_tools")
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
 ARRAYS = ("stop_sequences", "tools")
 OBJECTS = ("metadata", "output_config", "output_format", "thinking", "tool_choice")
 TOOL_CHOICES = ("auto", "any", "tool", "none")
@@ -57,16 +61,14 @@ class MessageRequest:
     model: Model
     stream: bool
     cap: int
-    thinking: str
-    thinking_budget: int | None
-    shows_thinking: bool
+    thinking: Thinking
     speed: str | None
     blocks: tuple[Block, ...]
     input_tokens: int
 
 
-def parse(body: Any) -> MessageRequest:
-    """The request in a decoded body.
+def parse(body: Any, *, counts: bool = False) -> MessageRequest:
+    """The request in a decoded body; `counts` is one that is not answered, so no cap is too high.
 
     Raises:
         Refusal: as Anthropic refuses it, the first mistake found.
@@ -86,9 +88,11 @@ def parse(body: Any) -> MessageRequest:
     if body.get("system") is not None:
         _check_blocks("system", body["system"])
     _check_tools(body)
-    thinking, budget, shown = _thinking(body)
+    thinking = thinking_of(body, model)
+    if not counts:
+        check_length(body, model)
     _check_extras(body, model)
-    blocks = tuple(_blocks(body))
+    blocks = tuple(_blocks(body, model, thinking))
     _check_marks(blocks)
     tokens = sum(block.tokens for block in blocks) + _REQUEST_TOKENS
     if body.get("tools"):
@@ -101,8 +105,6 @@ def parse(body: Any) -> MessageRequest:
         stream=body.get("stream") is True,
         cap=body["max_tokens"],
         thinking=thinking,
-        thinking_budget=budget,
-        shows_thinking=shown,
         speed=body.get("speed"),
         blocks=blocks,
         input_tokens=tokens,
@@ -119,7 +121,7 @@ def count(body: Any) -> int:
         raise _invalid("Input should be a valid dictionary")
     for name in sorted(body.keys() - COUNTED_FIELDS):
         raise _invalid(f"{name}: Extra inputs are not permitted")
-    return parse({**body, "max_tokens": _UNCAPPED}).input_tokens
+    return parse({**body, "max_tokens": _UNCAPPED}, counts=True).input_tokens
 
 
 def _check_scalars(body: Mapping[str, Any]) -> None:
@@ -225,55 +227,33 @@ def _check_tool(where: str, tool: Any) -> None:
             raise _invalid(f"{where}.custom.{name}: Input should be a valid {wanted}")
 
 
-def _thinking(body: Mapping[str, Any]) -> tuple[str, int | None, bool]:
-    thinking = body.get("thinking")
-    if thinking is None:
-        return "disabled", None, False
-    kind = thinking.get("type")
-    if kind not in THINKING:
-        listed = ", ".join(f"'{entry}'" for entry in THINKING)
-        raise _invalid(f"thinking: Input tag should be one of {listed}")
-    budget = thinking.get("budget_tokens")
-    if kind == "enabled":
-        if isinstance(budget, bool) or not isinstance(budget, int):
-            raise _invalid("thinking.enabled.budget_tokens: Field required")
-        if budget < MIN_THINKING:
-            raise _invalid(
-                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
-            )
-        if budget >= body["max_tokens"]:
-            raise _invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
-    if kind != "disabled":
-        forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
-        if forced:
-            raise _invalid("Thinking may not be enabled when tool_choice forces tool use.")
-        if body.get("temperature") not in (None, 1):
-            raise _invalid("`temperature` may only be set to 1 when thinking is enabled.")
-    return kind, budget, thinking.get("display") != "omitted"
-
-
 def _check_extras(body: Mapping[str, Any], model: Model) -> None:
-    effort = (body.get("output_config") or {}).get("effort")
-    if effort is not None and effort not in EFFORTS:
-        listed = ", ".join(f"'{entry}'" for entry in EFFORTS)
-        raise _invalid(f"output_config.effort: Input should be {listed}")
-    if effort == "xhigh" and "-4-6" in model.name:
-        raise _invalid(
-            "This model does not support effort level 'xhigh'. "
-            "Supported levels: high, low, max, medium."
-        )
+    check_format(body, model)
     if body.get("speed") == "fast" and not model.fast:
         raise _invalid(f"speed: '{model.asked}' does not support fast mode")
     if body.get("inference_geo") not in (None, "global"):
         raise _invalid("[simulated] inference_geo: only 'global' is simulated")
 
 
-def _blocks(body: Mapping[str, Any]) -> Iterator[Block]:
+def _blocks(body: Mapping[str, Any], model: Model, thinking: Thinking) -> Iterator[Block]:
+    """The prompt in the order caches see it, with the settings that are rendered into it.
+
+    By the table "What invalidates the cache" of Anthropic's guide. Models that think adaptively
+    render thinking and effort before everything, the others before the messages.
+    """
+    thought = Block(("thinking", thinking.kind, thinking.budget, thinking.effort), 0, None)
+    early = "adaptive" in abilities_of(model).kinds
+    if early:
+        yield thought
     for tool in body.get("tools") or ():
         yield _block(tool, "tool")
+    yield Block(("speed", body.get("speed") == "fast"), 0, None)
     system = body.get("system")
     for part in [system] if isinstance(system, str) else system or ():
         yield _block(part, "system")
+    if not early:
+        yield thought
+    yield Block(("tool_choice", body.get("tool_choice"), _has_pictures(body["messages"])), 0, None)
     messages = body["messages"]
     for number, message in enumerate(messages):
         content = message["content"]
@@ -284,6 +264,11 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[Block]:
             if ends and body.get("cache_control") is not None and block.ttl is None:
                 block = Block(block.content, block.tokens, _ttl(body["cache_control"]))
             yield block
+
+
+def _has_pictures(messages: list[dict[str, Any]]) -> bool:
+    contents = (each["content"] for each in messages if isinstance(each["content"], list))
+    return any(part["type"] == "image" for content in contents for part in content)
 
 
 def _block(part: Any, place: str) -> Block:

@@ -89,6 +89,11 @@ class Behaviour(BaseModel):
     refuse_stream_options: Literal["400", "422"] | None = Field(
         None, description="by which status compatible endpoints refuse `stream_options`"
     )
+    refuse_member: str | None = Field(
+        None,
+        min_length=1,
+        description="member that is refused where a request has it, dotted; with `=` one value",
+    )
     bill_after_disconnect: Literal["stop", "finish"] = Field(
         "stop", description="whether generation goes on, and is billed, when the client has left"
     )

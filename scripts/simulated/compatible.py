@@ -32,7 +32,7 @@ def chat(call: Call, body: bytes, knobs: Behaviour, cache: PrefixCache) -> Reply
     dialect, parsed = DIALECTS[call.vendor], decoded(call, body)
     options = _checked_options(dialect, parsed, knobs)
     made = openai_chat.answer(
-        body, _obeyed(dialect, parsed), call.exchange, knobs, cache, rules=dialect.rules
+        _obeyed(dialect, parsed), call.exchange, knobs, cache, rules=dialect.rules
     )
     usage_at = partial(_usage, dialect, made, call.exchange)
     tells = knobs.fault != "no-usage"

@@ -16,13 +16,30 @@ import orjson
 from scripts.simulated import gemini_requests
 from scripts.simulated.behaviour import Behaviour
 from scripts.simulated.gemini_requests import Cached, ContentRequest, known_model
-from scripts.simulated.generation import Generation, Wanted, generate, json_text, seed_of
+from scripts.simulated.gemini_thinking import abilities_of
+from scripts.simulated.generation import (
+    Generation,
+    Wanted,
+    asked_of,
+    drawn,
+    generate,
+    json_text,
+    seed_of,
+)
 from scripts.simulated.models import Model, model_names
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Event, Exchange, Reply, Usage
 from scripts.simulated.words import count_tokens, pieces_of_text
 
 PIECES_PER_CHUNK = 8
+AMOUNTS = (
+    "serviceTier",
+    *(
+        f"generationConfig.{name}"
+        for name in ("candidateCount", "maxOutputTokens", "mediaResolution", "thinkingConfig")
+    ),
+)
+"""What a request says about how much and how soon, and not about what."""
 _CALL = re.compile(
     r"/(?:v1|v1beta|v1beta1)(?:/projects/[^/]+/locations/[^/]+/publishers/google)?"
     r"/models/(?P<model>[^/:]+):(?P<verb>\w+)"
@@ -38,7 +55,6 @@ def is_array(query: bytes) -> bool:
 
 def answer(
     path: str,
-    body: bytes,
     parsed: Any,
     exchange: Exchange,
     knobs: Behaviour,
@@ -60,7 +76,7 @@ def answer(
         return _embeddings(known_model(name), verb, parsed, knobs)
     stream = verb == "streamGenerateContent"
     request = gemini_requests.parse(name, parsed, stream=stream, cached=cached)
-    seed = seed_of(body, knobs.seed)
+    seed = seed_of(asked_of(parsed, *AMOUNTS), knobs.seed)
     generations = [
         generate(seed + index * 0x9E3779B9, _wanted(request, knobs, seed))
         for index in range(request.candidates)
@@ -120,7 +136,7 @@ def _described(model: Model) -> dict[str, Any]:
         "version": "simulated",
         "displayName": f"{model.asked} (simulated)",
         "inputTokenLimit": model.window or 1_048_576,
-        "outputTokenLimit": 65_536,
+        "outputTokenLimit": abilities_of(model).most_tokens,
         "supportedGenerationMethods": _VERBS if model.chats else [],
     }
 
@@ -154,7 +170,7 @@ def _wanted(request: ContentRequest, knobs: Behaviour, seed: int) -> Wanted:
     schema = request.json_schema
     return Wanted(
         cap=request.cap,
-        hidden=16 + (seed >> 20) % 240 if request.thinks else 0,
+        hidden=request.thinking.tokens(drawn(seed)),
         tokens=knobs.output_tokens,
         literal=None if schema is None else json_text(schema or None),
         calls=_calls(request),
@@ -231,8 +247,10 @@ class _Content:
             else:
                 yield b"data: %b\r\n\r\n" % chunk, tokens
 
-    def _parts(self, generation: Generation, size: int) -> Iterator[tuple[dict[str, Any], int]]:
-        """The parts of a candidate, each with the tokens it adds."""
+    def _parts(
+        self, generation: Generation, size: int
+    ) -> Iterator[tuple[dict[str, Any] | None, int]]:
+        """The parts of a candidate, each with the tokens it adds; None where it has no part."""
         unseen = generation.hidden
         if generation.hidden and self._request.shows_thoughts:
             thought = "".join(pieces_of_text(generation.hidden, self._seed >> 3))
@@ -249,12 +267,15 @@ class _Content:
             )
             unseen = 0
         if not generation.pieces and not generation.calls:
-            yield {"text": ""}, unseen
+            # Thoughts may use up the cap: googleapis/python-genai #811 and #782.
+            yield None if generation.cut else {"text": ""}, unseen
 
     def _candidate(
-        self, parts: list[dict[str, Any]], index: int, ended: Generation | None
+        self, parts: list[dict[str, Any] | None], index: int, ended: Generation | None
     ) -> dict[str, Any]:
-        candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
+        said = [part for part in parts if part is not None]
+        content = {"parts": said, "role": "model"} if said else {"role": "model"}
+        candidate: dict[str, Any] = {"content": content}
         if ended is not None:
             candidate["finishReason"] = "MAX_TOKENS" if ended.cut else "STOP"
         candidate["index"] = index

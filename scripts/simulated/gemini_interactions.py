@@ -17,6 +17,7 @@ from scripts.simulated.behaviour import Behaviour
 from scripts.simulated.generation import (
     Generation,
     Wanted,
+    asked_of,
     generate,
     hidden_tokens,
     json_text,
@@ -29,6 +30,11 @@ from scripts.simulated.vendors import Call
 
 KEPT = 10_000
 PIECES_PER_DELTA = 8
+AMOUNTS = (
+    *("generation_config.max_output_tokens", "generation_config.thinking_level"),
+    *("previous_interaction_id", "service_tier"),
+)
+"""What a request says about how much and how soon, and not about what."""
 _AGENT_THOUGHTS = 640
 _JSON, _EVENTS = b"application/json", b"text/event-stream"
 _END = b"event: done\ndata: [DONE]\n\n"
@@ -52,7 +58,7 @@ class Interactions:
     def __init__(self) -> None:
         self._stored: dict[str, Stored] = {}
 
-    def answer(self, body: bytes, parsed: Any, exchange: Exchange, knobs: Behaviour) -> Reply:
+    def answer(self, parsed: Any, exchange: Exchange, knobs: Behaviour) -> Reply:
         """The reply to one request for an interaction.
 
         Raises:
@@ -60,8 +66,7 @@ class Interactions:
         """
         earlier = self._earlier(parsed)
         request = parse(parsed, earlier)
-        asked = {k: v for k, v in request.body.items() if k != "previous_interaction_id"}
-        seed = seed_of(orjson.dumps(asked) if earlier else body, knobs.seed)
+        seed = seed_of(asked_of(parsed, *AMOUNTS), knobs.seed)
         made = generate(seed, _wanted(request, knobs, seed))
         told = request.input_tokens if knobs.input_tokens is None else knobs.input_tokens
         usage_at = partial(usage_of, told, made.hidden)

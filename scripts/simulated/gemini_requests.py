@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from scripts.simulated.gemini_thinking import Thinking, check_config, check_tier, thinking_of
 from scripts.simulated.models import Model, find_model
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.words import count_tokens
@@ -39,6 +40,7 @@ _MIME_TYPES = ("text/plain", "application/json", "text/x.enum")
 _MODES = ("MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
 _MOST_CANDIDATES = 8
 _FILE_TOKENS = 258
+_LOW_FILE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ContentRequest:
     contents: tuple[Mapping[str, Any], ...]
     cap: int | None
     candidates: int
-    thinks: bool
+    thinking: Thinking
     shows_thoughts: bool
     json_schema: Mapping[str, Any] | None
     functions: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -101,6 +103,8 @@ def parse(name: str, parsed: Any, *, stream: bool, cached: Cached | None = None)
     contents = checked_contents(body.get("contents"))
     config = members(body.get("generationConfig") or {}, _CONFIG_FIELDS, "generation_config")
     _check_config(config)
+    check_config(config, model)
+    check_tier(body)
     _check_format(config)
     thinking = members(
         config.get("thinkingConfig") or {}, _THINKING_FIELDS, "generation_config.thinking_config"
@@ -109,7 +113,8 @@ def parse(name: str, parsed: Any, *, stream: bool, cached: Cached | None = None)
     if stream and candidates > 1:
         raise _invalid("[simulated] only one candidate can be streamed")
     mode, allowed = _calling(body)
-    tokens = sum(map(_content_tokens, contents)) + (0 if cached is None else cached.tokens)
+    tokens = count_contents(contents, config.get("mediaResolution"))
+    tokens += 0 if cached is None else cached.tokens
     tokens += _content_tokens(body.get("systemInstruction") or {})
     tokens += (len(orjson.dumps(body.get("tools") or ())) + 3) // 4 if body.get("tools") else 0
     if model.window is not None and tokens > model.window:
@@ -121,7 +126,7 @@ def parse(name: str, parsed: Any, *, stream: bool, cached: Cached | None = None)
         contents=contents,
         cap=config.get("maxOutputTokens"),
         candidates=candidates,
-        thinks=model.reasons and thinking.get("thinkingBudget") != 0,
+        thinking=thinking_of(thinking, model),
         shows_thoughts=thinking.get("includeThoughts") is True,
         json_schema=_json_schema(config),
         functions=tuple(_functions(body)),
@@ -179,7 +184,12 @@ def checked_contents(given: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def count_input(contents: tuple[Mapping[str, Any], ...]) -> int:
-    return max(1, sum(map(_content_tokens, contents)))
+    return max(1, count_contents(contents, None))
+
+
+def count_contents(contents: tuple[Mapping[str, Any], ...], resolution: str | None) -> int:
+    """The tokens of contents whose media are looked at in that resolution."""
+    return sum(_content_tokens(content, resolution) for content in contents)
 
 
 def last_user_text(contents: tuple[Mapping[str, Any], ...]) -> str:
@@ -225,9 +235,14 @@ def _check_config(config: Mapping[str, Any]) -> None:
             continue
         if type(value) is not int:
             raise _invalid(f"Invalid value at 'generation_config.{name}' (TYPE_INT32), {value!r}")
-        if not 1 <= value <= most:
+        if value < 1:
             raise _invalid(
                 f"* GenerateContentRequest.generation_config.{name}: {name} must be positive.\n"
+            )
+        if value > most:
+            raise _invalid(
+                f"* GenerateContentRequest.generation_config.{name}: {name} must be in the range "
+                f"[1, {most}].\n"
             )
 
 
@@ -298,7 +313,7 @@ def _calling(body: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     return mode, tuple(calling.get("allowedFunctionNames") or ())
 
 
-def _content_tokens(content: Any) -> int:
+def _content_tokens(content: Any, resolution: str | None = None) -> int:
     parts = content.get("parts") if isinstance(content, dict) else None
     tokens = 0
     for part in parts if isinstance(parts, list) else ():
@@ -307,7 +322,8 @@ def _content_tokens(content: Any) -> int:
         elif isinstance(part, dict) and ("functionCall" in part or "functionResponse" in part):
             tokens += (len(orjson.dumps(part)) + 3) // 4
         else:
-            tokens += _FILE_TOKENS
+            low = resolution == "MEDIA_RESOLUTION_LOW"
+            tokens += _LOW_FILE_TOKENS if low else _FILE_TOKENS
     return tokens
 
 

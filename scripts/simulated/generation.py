@@ -1,14 +1,17 @@
 """What the model "says": how long, which text, which tool calls. Pure and repeatable.
 
-The same request body and seed give the same answer. Lengths are roughly log-normal with a median
-of 120 tokens, which is how lengths of chat answers look; a cap cuts them as the real APIs do. A
-tool is called when the request forces one, or when the last message is the user's and names it.
+The same request and seed give the same answer. What a request says about how much (caps, effort,
+verbosity, tier) is no part of that, so lowering it cuts or shortens the same answer. Lengths are
+roughly log-normal with a median of 120 tokens, which is how lengths of chat answers look; a cap
+cuts them as the real APIs do. A tool is called when the request forces one, or when the last
+message is the user's and names it.
 """
 
 import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from statistics import NormalDist
 from typing import Any
 
@@ -30,6 +33,36 @@ def seed_of(body: bytes, seed: int) -> int:
     """64 bits that stand for this request under this seed."""
     key = seed.to_bytes(16, "big", signed=True)
     return int.from_bytes(hashlib.blake2b(body, digest_size=8, key=key).digest(), "big")
+
+
+def asked_of(parsed: Any, *amounts: str) -> bytes:
+    """A request without those members, which only say how much is wanted.
+
+    A dotted name is a member of a member. Either JSON spelling is meant, and what is empty without
+    them is left out, too, so that a member that is added and one that is changed are the same.
+    """
+    bare = frozenset(_spelled(name) for name in amounts)
+    return orjson.dumps(_without(parsed, bare, ""))
+
+
+def _without(value: Any, names: frozenset[str], where: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for name, member in value.items():
+        place = f"{where}{_spelled(name)}"
+        if place in names:
+            continue
+        inner = member
+        if any(each.startswith(f"{place}.") for each in names):
+            inner = _without(member, names, f"{place}.")
+        if inner or not isinstance(inner, dict):
+            kept[name] = inner
+    return kept
+
+
+def _spelled(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +96,8 @@ class Generation:
 class Wanted:
     """What a request leaves open and what it fixes.
 
-    `tokens` overrides the length of plain text, `arguments` what tools are called with.
+    `tokens` overrides the length of plain text, `arguments` what tools are called with. `percent`
+    is how long plain text is of what it would be.
     """
 
     cap: int | None = None
@@ -72,12 +106,14 @@ class Wanted:
     literal: str | None = None
     calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     arguments: Mapping[str, Any] | None = None
+    percent: int = 100
 
 
 def generate(seed: int, wanted: Wanted) -> Generation:
     """The answer to a request with that seed, never longer than its cap."""
     room = math.inf if wanted.cap is None else wanted.cap
-    natural = _QUANTILES[seed & 1023] if wanted.tokens is None else wanted.tokens
+    usual = max(1, _QUANTILES[seed & 1023] * wanted.percent // 100)
+    natural = usual if wanted.tokens is None else wanted.tokens
     hidden = wanted.hidden if wanted.tokens is None else min(wanted.hidden, natural)
     if hidden > room:
         return Generation(int(room), (), (), cut=True)
@@ -117,8 +153,14 @@ def json_text(schema: Mapping[str, Any] | None) -> str:
     return orjson.dumps(value).decode()
 
 
+_STEPS = {"none": 0, "minimal": 0, "low": 2, "medium": 4, "high": 8, "xhigh": 14, "max": 20}
+
+
 def hidden_tokens(seed: int, effort: str) -> int:
-    """Reasoning tokens, in steps of 64 as OpenAI reports them."""
-    steps = {"none": 0, "minimal": 0, "low": 2, "medium": 5, "high": 12, "xhigh": 20, "max": 30}
-    most = steps.get(effort, 5)
-    return 64 * ((seed >> 20) % most + 1) if most else 0
+    """Reasoning tokens, in steps of 64 as OpenAI reports them; fewer for every lower effort."""
+    return 64 * math.ceil(_STEPS.get(effort, 4) * drawn(seed))
+
+
+def drawn(seed: int) -> Fraction:
+    """How much of what it may think a model thinks: more than half of it."""
+    return Fraction(513 + (seed >> 20) % 512, 1024)

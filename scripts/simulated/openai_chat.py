@@ -17,11 +17,13 @@ from scripts.simulated.behaviour import Behaviour
 from scripts.simulated.generation import (
     Generation,
     Wanted,
+    asked_of,
     generate,
     hidden_tokens,
     json_text,
     seed_of,
 )
+from scripts.simulated.openai_abilities import effort_of, length_of
 from scripts.simulated.openai_prompts import last_user_text
 from scripts.simulated.openai_requests import OPENAI, ChatRequest, Rules
 from scripts.simulated.prompt_cache import PrefixCache, automatic
@@ -30,13 +32,17 @@ from scripts.simulated.words import escaped
 
 FINGERPRINT = "fp_simulated"
 DONE = b"data: [DONE]\n\n"
+AMOUNTS = (
+    *("max_tokens", "max_completion_tokens", "n", "reasoning_effort", "service_tier"),
+    *("stream_options", "verbosity"),
+)
+"""What a request says about how much and how soon, and not about what."""
 _OBFUSCATION = tuple(
     base64.b64encode(bytes(range(size, size + 12)))[:size].decode() for size in range(1, 17)
 )
 
 
 def answer(
-    body: bytes,
     parsed: Any,
     exchange: Exchange,
     knobs: Behaviour,
@@ -50,7 +56,7 @@ def answer(
         Refusal: the request is not one the API accepts.
     """
     request = openai_requests.parse(parsed, rules)
-    seed = seed_of(_asked(parsed) if request.stream else body, knobs.seed)
+    seed = seed_of(asked_of(parsed, *AMOUNTS), knobs.seed)
     generations = [
         generate(seed + index * 0x9E3779B9, _wanted(request, knobs, seed))
         for index in range(request.choices)
@@ -82,14 +88,8 @@ def answer(
     )
 
 
-def _asked(parsed: dict[str, Any]) -> bytes:
-    """A streamed request without its stream options: what to tell about usage changes no text."""
-    return orjson.dumps({k: v for k, v in parsed.items() if k != "stream_options"})
-
-
 def _wanted(request: ChatRequest, knobs: Behaviour, seed: int) -> Wanted:
     body = request.body
-    effort = body.get("reasoning_effort") or "medium"
     wanted_format = body.get("response_format") or {}
     literal = None
     if wanted_format.get("type") == "json_object":
@@ -98,11 +98,12 @@ def _wanted(request: ChatRequest, knobs: Behaviour, seed: int) -> Wanted:
         literal = json_text(wanted_format["json_schema"].get("schema") or {})
     return Wanted(
         cap=request.cap,
-        hidden=hidden_tokens(seed, effort) if request.model.reasons else 0,
+        hidden=hidden_tokens(seed, effort_of(request.model, body.get("reasoning_effort"))),
         tokens=knobs.output_tokens,
         literal=literal,
         calls=_calls(request),
         arguments=knobs.arguments,
+        percent=length_of(body.get("verbosity")),
     )
 
 

@@ -1,9 +1,11 @@
 """What a chat request says to the model, and how many tokens that is.
 
-Tokens are a quarter of the bytes, plus a few for each message, a flat number for each image, and
-for audio one for every 2,000 characters of its base64 text.
+Tokens are a quarter of the bytes, plus a few for each message, and for audio one for every 2,000
+characters of its base64 text. A picture is as many tokens as its detail makes of it, and it stands
+in the prompt: a prompt cache compares it and its detail, as OpenAI's guide to them says.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +13,7 @@ import orjson
 
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
-_IMAGE_TOKENS = 85
+_PICTURE_TOKENS = {"low": 85, "high": 765, "original": 765}
 _AUDIO_BYTES_PER_TOKEN = 2000
 
 
@@ -21,14 +23,16 @@ def prompt_of(body: Mapping[str, Any]) -> tuple[bytes, int, int]:
     texts: list[str] = []
     if body.get("tools"):
         texts.append(orjson.dumps(body["tools"]).decode())
-    other = audio = 0
+    audio = 0
     for message in messages:
         content = message.get("content")
         if isinstance(content, str):
             texts.append(content)
         for part in content if isinstance(content, list) else ():
             if part["type"] == "image_url":
-                other += _IMAGE_TOKENS
+                picture = part.get("image_url")
+                detail = picture.get("detail") if isinstance(picture, dict) else None
+                texts.append(picture_of(picture, detail))
             elif part["type"] == "input_audio":
                 audio += 1 + len(str(part.get("input_audio"))) // _AUDIO_BYTES_PER_TOKEN
             else:
@@ -37,8 +41,15 @@ def prompt_of(body: Mapping[str, Any]) -> tuple[bytes, int, int]:
             texts.append(orjson.dumps(message["tool_calls"]).decode())
     prompt = "".join(texts).encode()
     text = (len(prompt) + 3) // 4
-    tokens = text + other + audio + _MESSAGE_TOKENS * len(messages) + _REQUEST_TOKENS
+    tokens = text + audio + _MESSAGE_TOKENS * len(messages) + _REQUEST_TOKENS
     return prompt, tokens, audio
+
+
+def picture_of(picture: Any, detail: Any) -> str:
+    """What stands for a picture in a prompt: as long as its tokens, another for another detail."""
+    digest = hashlib.blake2b(orjson.dumps([picture, detail]), digest_size=16).hexdigest()
+    size = 4 * _PICTURE_TOKENS.get(str(detail), 85)
+    return digest.ljust(size, ".")
 
 
 def text_of(value: Any) -> str:

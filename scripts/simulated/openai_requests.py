@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scripts.simulated.models import Model, Vendor, find_model
+from scripts.simulated.openai_abilities import EFFORTS, VERBOSITIES, check_chat
 from scripts.simulated.openai_prompts import prompt_of, text_of, tool_name
 from scripts.simulated.openai_wording import (
     check_integer,
@@ -41,8 +42,8 @@ RANGES = {
 INTEGERS = {"max_tokens": 1, "max_completion_tokens": 1, "n": 1}
 CHOICES = {
     "service_tier": ("auto", "default", "flex", "scale", "priority", "fast"),
-    "reasoning_effort": ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-    "verbosity": ("low", "medium", "high"),
+    "reasoning_effort": EFFORTS,
+    "verbosity": VERBOSITIES,
 }
 BOOLEANS = ("stream", "store", "logprobs", "parallel_tool_calls")
 TOOL_CHOICES = ("none", "auto", "required")
@@ -240,32 +241,7 @@ def _check_combinations(body: Mapping[str, Any], model: Model) -> None:
         raise Refusal(
             400, "Web search options not supported with this model.", param="web_search_options"
         )
-    if model.reasons:
-        _check_reasoning_model(body)
-    elif body.get("reasoning_effort") is not None:
-        raise Refusal(
-            400,
-            "Unrecognized request argument supplied: reasoning_effort",
-        )
-
-
-def _check_reasoning_model(body: Mapping[str, Any]) -> None:
-    if body.get("max_tokens") is not None:
-        raise Refusal(
-            400,
-            "Unsupported parameter: 'max_tokens' is not supported with this model. "
-            "Use 'max_completion_tokens' instead.",
-            param="max_tokens",
-            code="unsupported_parameter",
-        )
-    if body.get("temperature") not in (None, 1) and body.get("reasoning_effort") != "none":
-        raise Refusal(
-            400,
-            f"Unsupported value: 'temperature' does not support {body['temperature']} with this "
-            "model. Only the default (1) value is supported.",
-            param="temperature",
-            code="unsupported_value",
-        )
+    check_chat(body, model)
 
 
 def _check_messages(messages: Any) -> None:

@@ -18,11 +18,13 @@ from scripts.simulated.behaviour import Behaviour
 from scripts.simulated.generation import (
     Generation,
     Wanted,
+    asked_of,
     generate,
     hidden_tokens,
     json_text,
     seed_of,
 )
+from scripts.simulated.openai_abilities import effort_of, length_of
 from scripts.simulated.prompt_cache import PrefixCache, automatic
 from scripts.simulated.refusals import Refusal
 from scripts.simulated.replies import Event, Exchange, Reply, Usage
@@ -31,6 +33,11 @@ from scripts.simulated.vendors import RESPONSES, Call, decoded
 
 INPUT_TOKENS = f"{RESPONSES}/input_tokens"
 KEPT = 10_000
+AMOUNTS = (
+    *("max_output_tokens", "max_tool_calls", "previous_response_id", "reasoning.effort"),
+    *("service_tier", "text.verbosity"),
+)
+"""What a request says about how much and how soon, and not about what."""
 _OBFUSCATION = tuple(
     base64.b64encode(bytes(range(size, size + 12)))[:size].decode() for size in range(1, 17)
 )
@@ -54,7 +61,7 @@ class Responses:
         self._stored: dict[str, Stored] = {}
 
     def answer(
-        self, body: bytes, parsed: Any, exchange: Exchange, knobs: Behaviour, cache: PrefixCache
+        self, parsed: Any, exchange: Exchange, knobs: Behaviour, cache: PrefixCache
     ) -> Reply:
         """The reply to one request for a response.
 
@@ -63,8 +70,7 @@ class Responses:
         """
         earlier = self.earlier(parsed)
         request = parse(parsed, earlier)
-        asked = {k: v for k, v in request.body.items() if k != "previous_response_id"}
-        seed = seed_of(orjson.dumps(asked) if earlier else body, knobs.seed)
+        seed = seed_of(asked_of(parsed, *AMOUNTS), knobs.seed)
         generation = generate(seed, _wanted(request, knobs, seed))
         usage_at = partial(usage_of, input_usage(request, knobs, cache), generation)
         tells = knobs.fault != "no-usage"
@@ -159,7 +165,6 @@ def _listed(items: tuple[Mapping[str, Any], ...], asked: Mapping[str, str]) -> b
 
 
 def _wanted(request: ResponsesRequest, knobs: Behaviour, seed: int) -> Wanted:
-    effort = (request.body.get("reasoning") or {}).get("effort") or "medium"
     literal = None
     if request.format["type"] == "json_object":
         literal = json_text(None)
@@ -167,12 +172,17 @@ def _wanted(request: ResponsesRequest, knobs: Behaviour, seed: int) -> Wanted:
         literal = json_text(request.format["schema"])
     return Wanted(
         cap=request.body.get("max_output_tokens"),
-        hidden=hidden_tokens(seed, effort) if request.model.reasons else 0,
+        hidden=hidden_tokens(seed, _effort(request)),
         tokens=knobs.output_tokens,
         literal=literal,
         calls=_calls(request),
         arguments=knobs.arguments,
+        percent=length_of((request.body.get("text") or {}).get("verbosity")),
     )
+
+
+def _effort(request: ResponsesRequest) -> str:
+    return effort_of(request.model, (request.body.get("reasoning") or {}).get("effort"))
 
 
 def _calls(request: ResponsesRequest) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -181,7 +191,7 @@ def _calls(request: ResponsesRequest) -> tuple[tuple[str, dict[str, Any]], ...]:
     if choice == "none":
         return ()
     if isinstance(choice, dict):
-        chosen = [tool for tool in tools if tool["name"] == choice["name"]]
+        chosen = [tool for tool in tools if tool["name"] == choice.get("name")]
     else:
         last = request.items[-1] if request.items else {}
         said = text_of(last) if last.get("role") == "user" else ""
@@ -248,7 +258,7 @@ class _Shape:
         """The response before anything is generated."""
         body = self._request.body
         reasoning = body.get("reasoning") or {}
-        effort = reasoning.get("effort") or ("medium" if self._request.model.reasons else None)
+        effort = _effort(self._request) if self._request.model.reasons else None
         tier_is_open = status == "in_progress" and body.get("service_tier") in (None, "auto")
         verbosity = (body.get("text") or {}).get("verbosity") or "medium"
         return {
@@ -261,7 +271,7 @@ class _Shape:
             "incomplete_details": None,
             "instructions": body.get("instructions"),
             "max_output_tokens": body.get("max_output_tokens"),
-            "max_tool_calls": None,
+            "max_tool_calls": body.get("max_tool_calls"),
             "model": self._request.model.name,
             "output": [],
             "parallel_tool_calls": body.get("parallel_tool_calls") is not False,

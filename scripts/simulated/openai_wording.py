@@ -73,10 +73,26 @@ def missing(name: str) -> Refusal:
 
 
 def invalid_value(name: str, value: Any, allowed: tuple[str, ...]) -> Refusal:
-    listed = ", ".join(f"'{entry}'" for entry in allowed[:-1]) + f", and '{allowed[-1]}'"
     return Refusal(
         400,
-        f"Invalid value: '{value}'. Supported values are: {listed}.",
+        f"Invalid value: '{value}'. Supported values are: {_listed(allowed)}.",
         param=name,
         code="invalid_value",
     )
+
+
+def unsupported_value(name: str, value: Any, allowed: tuple[str, ...]) -> Refusal:
+    """A value that other models take."""
+    return Refusal(
+        400,
+        f"Unsupported value: '{name}' does not support '{value}' with this model. "
+        f"Supported values are: {_listed(allowed)}.",
+        param=name,
+        code="unsupported_value",
+    )
+
+
+def _listed(allowed: tuple[str, ...]) -> str:
+    if len(allowed) == 1:
+        return f"'{allowed[0]}'"
+    return ", ".join(f"'{entry}'" for entry in allowed[:-1]) + f", and '{allowed[-1]}'"

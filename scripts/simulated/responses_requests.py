@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 
 from scripts.simulated.models import Model, find_model
+from scripts.simulated.openai_abilities import check_detail, check_response
+from scripts.simulated.openai_prompts import picture_of
 from scripts.simulated.openai_wording import (
     check_integer,
     check_number,
@@ -31,17 +33,16 @@ _FIELD_NAMES = """
 """
 FIELDS = frozenset(_FIELD_NAMES.split())
 NOT_SIMULATED = (
-    *("access_programs", "context_management", "conversation", "image", "max_tool_calls"),
+    *("access_programs", "context_management", "conversation", "image"),
     *("moderation", "prompt", "top_logprobs"),
 )
 RANGES = {"temperature": (0, 2), "top_p": (0, 1)}
-LEAST_OUTPUT_TOKENS = 16
+LEAST = {"max_output_tokens": 16, "max_tool_calls": 1}
 CHOICES = {
     "service_tier": ("auto", "default", "flex", "scale", "priority", "fast"),
     "truncation": ("auto", "disabled"),
     "prompt_cache_retention": ("in_memory", "24h"),
 }
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 BOOLEANS = ("stream", "store", "background", "parallel_tool_calls")
 TEXTS = ("instructions", "previous_response_id", "prompt_cache_key", "safety_identifier", "user")
 OBJECTS = (
@@ -59,26 +60,22 @@ PARTS = ("input_text", "input_image", "output_text", "refusal")
 NO_MODEL = "The requested model '{}' does not exist."
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
-_IMAGE_TOKENS = 85
 
 
 @dataclass(frozen=True, slots=True)
 class ResponsesRequest:
-    """A valid request. `prompt` is what a prompt cache compares; `images` have no text."""
+    """A valid request. `prompt` is what a prompt cache compares, pictures included."""
 
     body: Mapping[str, Any]
     model: Model
     items: tuple[Mapping[str, Any], ...]
     tier: str
     prompt: bytes
-    images: int
 
     @property
     def input_tokens(self) -> int:
         text = (len(self.prompt) + 3) // 4
-        return (
-            text + _IMAGE_TOKENS * self.images + _MESSAGE_TOKENS * len(self.items) + _REQUEST_TOKENS
-        )
+        return text + _MESSAGE_TOKENS * len(self.items) + _REQUEST_TOKENS
 
     @property
     def format(self) -> Mapping[str, Any]:
@@ -102,14 +99,13 @@ def parse(body: Any, earlier: bytes = b"") -> ResponsesRequest:
     _check_tools(body)
     _check_format(body)
     texts = [orjson.dumps(body["tools"]).decode()] if body.get("tools") else []
-    texts += [body.get("instructions") or "", *(text_of(item) for item in items)]
+    texts += [body.get("instructions") or "", *(_prompted(item) for item in items)]
     request = ResponsesRequest(
         body=body,
         model=model,
         items=items,
         tier=_tier(body, model),
         prompt=earlier + "".join(texts).encode(),
-        images=sum(_images(item) for item in items),
     )
     if model.window is not None and request.input_tokens > model.window:
         raise Refusal(
@@ -159,8 +155,9 @@ def _check_values(body: Mapping[str, Any], model: Model) -> None:
     for name, (low, high) in RANGES.items():
         if body.get(name) is not None:
             check_number(name, body[name], low, high)
-    if body.get("max_output_tokens") is not None:
-        check_integer("max_output_tokens", body["max_output_tokens"], LEAST_OUTPUT_TOKENS)
+    for name, least in LEAST.items():
+        if body.get(name) is not None:
+            check_integer(name, body[name], least)
     for name, allowed in CHOICES.items():
         if body.get(name) is not None and body[name] not in allowed:
             raise invalid_value(name, body[name], allowed)
@@ -170,6 +167,11 @@ def _check_values(body: Mapping[str, Any], model: Model) -> None:
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             param="stream_options",
         )
+    _check_background(body)
+    check_response(body, model)
+
+
+def _check_background(body: Mapping[str, Any]) -> None:
     if body.get("background"):
         if body.get("store") is False:
             raise Refusal(400, "Background requires 'store' to be true.", param="background")
@@ -179,28 +181,6 @@ def _check_values(body: Mapping[str, Any], model: Model) -> None:
                 "[simulated] 'stream' of a background response is not simulated.",
                 param="stream",
             )
-    _check_reasoning(body, model)
-
-
-def _check_reasoning(body: Mapping[str, Any], model: Model) -> None:
-    effort = (body.get("reasoning") or {}).get("effort")
-    if effort is not None and effort not in EFFORTS:
-        raise invalid_value("reasoning.effort", effort, EFFORTS)
-    if model.reasons:
-        for name in ("temperature", "top_p"):
-            if body.get(name) is not None and effort != "none":
-                raise _unsupported(name)
-    elif effort is not None:
-        raise _unsupported("reasoning.effort")
-
-
-def _unsupported(name: str) -> Refusal:
-    return Refusal(
-        400,
-        f"Unsupported parameter: '{name}' is not supported with this model.",
-        param=name,
-        code="unsupported_parameter",
-    )
 
 
 def _items(given: Any) -> tuple[Mapping[str, Any], ...]:
@@ -238,14 +218,17 @@ def _check_message(where: str, item: Mapping[str, Any]) -> None:
             raise wrong_type(f"{where}.content[{index}]", "an object", part)
         if part.get("type") not in PARTS:
             raise invalid_value(f"{where}.content[{index}].type", part.get("type"), PARTS)
+        if part["type"] == "input_image":
+            check_detail(part, f"{where}.content[{index}]")
 
 
 def _check_tools(body: Mapping[str, Any]) -> None:
-    names = []
+    names, kinds = [], []
     for index, tool in enumerate(body.get("tools") or ()):
         where = f"tools[{index}]"
         if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
             raise missing(f"{where}.type")
+        kinds.append(tool["type"])
         if tool["type"] in NEVER_CALLED:
             continue
         if tool["type"] != "function":
@@ -257,19 +240,21 @@ def _check_tools(body: Mapping[str, Any]) -> None:
         if not isinstance(tool.get("parameters", {}), dict | None):
             raise wrong_type(f"{where}.parameters", "an object", tool["parameters"])
         names.append(tool["name"])
-    _check_tool_choice(body.get("tool_choice"), names)
+    _check_tool_choice(body.get("tool_choice"), names, kinds)
 
 
-def _check_tool_choice(choice: Any, names: list[str]) -> None:
+def _check_tool_choice(choice: Any, names: list[str], kinds: list[str]) -> None:
     if isinstance(choice, str):
         if choice not in TOOL_CHOICES:
             raise invalid_value("tool_choice", choice, TOOL_CHOICES)
     elif choice is not None:
         if not isinstance(choice, dict):
             raise wrong_type("tool_choice", "one of a string or an object", choice)
-        if choice.get("type") != "function" or choice.get("name") not in names:
-            raise Refusal(400, "Tool choice is not one of 'tools'.", param="tool_choice")
-    if choice == "required" and not names:
+        chosen = choice.get("name") if choice.get("type") == "function" else choice.get("type")
+        if chosen not in (names if choice.get("type") == "function" else kinds):
+            message = f"Tool choice '{chosen}' must be specified with 'tools' parameter."
+            raise Refusal(400, message, param="tool_choice")
+    if choice == "required" and not kinds:
         message = "Tool choice 'required' must be specified with 'tools' parameter."
         raise Refusal(400, message, param="tool_choice")
 
@@ -315,7 +300,9 @@ def text_of(item: Mapping[str, Any]) -> str:
     return "".join([content if isinstance(content, str) else "", *texts, *told])
 
 
-def _images(item: Mapping[str, Any]) -> int:
+def _prompted(item: Mapping[str, Any]) -> str:
+    """An item as a prompt cache compares it; the pictures of a message stand behind its texts."""
     content = item.get("content")
     parts = content if isinstance(content, list) else ()
-    return sum(part["type"] == "input_image" for part in parts)
+    pictures = [part for part in parts if part["type"] == "input_image"]
+    return "".join([text_of(item), *(picture_of(each, each.get("detail")) for each in pictures)])

@@ -112,12 +112,12 @@ def _stored(account: Account, call: Call, body: bytes) -> FreeAnswer:
 
 def _chat(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
     cache = account.caches[call.vendor]
-    return openai_chat.answer(body, decoded(call, body), call.exchange, knobs, cache)
+    return openai_chat.answer(decoded(call, body), call.exchange, knobs, cache)
 
 
 def _responses(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
     cache = account.caches[call.vendor]
-    return account.responses.answer(body, decoded(call, body), call.exchange, knobs, cache)
+    return account.responses.answer(decoded(call, body), call.exchange, knobs, cache)
 
 
 def _compaction(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
@@ -129,7 +129,7 @@ def _compaction(account: Account, call: Call, body: bytes, knobs: Behaviour) -> 
 
 def _messages(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
     cache = account.caches[call.vendor]
-    return anthropic_messages.answer(body, decoded(call, body), call.exchange, knobs, cache)
+    return anthropic_messages.answer(decoded(call, body), call.exchange, knobs, cache)
 
 
 def _gemini_caches(account: Account, call: Call, body: bytes) -> FreeAnswer:
@@ -141,12 +141,12 @@ def _content(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Rep
     traffic = gemini_border.traffic(call.path, call.headers)
     cached = account.gemini_caches.named_in(parsed, call.exchange.received_at)
     return gemini_content.answer(
-        call.path, body, parsed, call.exchange, knobs, array=array, traffic=traffic, cached=cached
+        call.path, parsed, call.exchange, knobs, array=array, traffic=traffic, cached=cached
     )
 
 
 def _interactions(account: Account, call: Call, body: bytes, knobs: Behaviour) -> Reply:
-    return account.interactions.answer(body, decoded(call, body), call.exchange, knobs)
+    return account.interactions.answer(decoded(call, body), call.exchange, knobs)
 
 
 def _kept_interactions(account: Account, call: Call, _body: bytes) -> FreeAnswer:

@@ -52,6 +52,7 @@ from scripts.simulated.vendors import (
     error_body,
     error_event,
     raise_fault,
+    refuse_member,
     reply_headers,
 )
 
@@ -156,6 +157,7 @@ class SimulatedProvider:
                 await connection.drop()
         else:
             raise_fault(call, knobs.fault)
+            refuse_member(call, body, knobs.refuse_member)
             reply = answer(self._account, call, body, knobs)
             await self._deliver(call, reply, knobs, connection)
 

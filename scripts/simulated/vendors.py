@@ -5,7 +5,7 @@ key, body.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,13 +81,14 @@ class Call:
 class Border:
     """How one vendor's API looks, whatever is asked of it.
 
-    `misplaced` refuses a path (404), or a method (405). `error_event` is how an error is told after
-    a stream has started.
+    `misplaced` refuses a path (404), or a method (405), `refused_member` a member. `error_event` is
+    how an error is told after a stream has started.
     """
 
     check_key: Callable[[Call], None]
     misplaced: Callable[[Call, int], Refusal]
     bad_json: str
+    refused_member: Callable[[str], Refusal]
     faults: Mapping[str, Refusal]
     error: Callable[[Call, Refusal], bytes]
     error_event: Callable[[Call], bytes]
@@ -138,6 +139,30 @@ def raise_fault(call: Call, fault: str | None) -> None:
     faults = BORDERS[call.vendor].faults
     if fault is not None and fault in faults:
         raise replace(faults[fault])
+
+
+def refuse_member(call: Call, body: bytes, knob: str | None) -> None:
+    """The knob names a member by its dotted path, through lists too, and maybe one value of it.
+
+    Raises:
+        Refusal: the request has it (400).
+    """
+    name, _, value = (knob or "").partition("=")
+    parsed = decoded(call, body) if name else None
+    if any(value in ("", str(found)) for found in _members_at(parsed, name.split("."))):
+        raise BORDERS[call.vendor].refused_member(name)
+
+
+def _members_at(value: Any, path: list[str]) -> Iterator[Any]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _members_at(each, path)
+    elif isinstance(value, dict) and path[0] in value:
+        inner = value[path[0]]
+        if len(path) == 1:
+            yield inner
+        else:
+            yield from _members_at(inner, path[1:])
 
 
 def error_body(call: Call, refusal: Refusal) -> bytes:
@@ -242,6 +267,12 @@ _OPENAI = Border(
     check_key=_check_openai_key,
     misplaced=_misplaced_at_openai,
     bad_json=_OPENAI_BAD_JSON,
+    refused_member=lambda name: Refusal(
+        400,
+        f"Unsupported parameter: '{name}' is not supported with this model. [simulated fault]",
+        param=name,
+        code="unsupported_parameter",
+    ),
     faults=OPENAI_FAULTS,
     error=lambda _, refusal: openai_error(refusal),
     error_event=_openai_event,
@@ -251,6 +282,9 @@ _ANTHROPIC = Border(
     check_key=_check_anthropic_key,
     misplaced=_misplaced,
     bad_json="The request body is not valid JSON",
+    refused_member=lambda name: Refusal(
+        400, f"{name}: Extra inputs are not permitted [simulated fault]"
+    ),
     faults=ANTHROPIC_FAULTS,
     error=lambda call, refusal: anthropic_error(refusal, call.exchange.request_id),
     error_event=_anthropic_event,
@@ -260,6 +294,11 @@ _GEMINI = Border(
     check_key=lambda call: gemini_border.check_key(call.path, call.headers, call.query, KEY),
     misplaced=_misplaced,
     bad_json=gemini_border.BAD_JSON,
+    refused_member=lambda name: Refusal(
+        400,
+        f'Invalid JSON payload received. Unknown name "{name}": Cannot find field. '
+        "[simulated fault]",
+    ),
     faults=gemini_border.FAULTS,
     error=lambda _, refusal: gemini_border.error(refusal),
     error_event=lambda call: gemini_border.error_chunk(call.path, call.query),

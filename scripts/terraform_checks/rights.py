@@ -67,6 +67,8 @@ DESIGNED = (
     Grant("proxy", "roles/pubsub.publisher", "topic events"),
     Grant("proxy", *_STATE),
     Grant("proxy", "roles/secretmanager.secretAccessor", "secret fingerprint-key"),
+    Grant("brownout-webhook", "roles/pubsub.publisher", "topic events"),
+    Grant("brownout-webhook", *_STATE),
     Grant("usage", *_STATE),
     Grant("invoker", "roles/run.invoker", "service usage"),
     Grant("budgets", "roles/pubsub.publisher", "topic events"),
@@ -94,10 +96,17 @@ DESIGNED = (
 """Everything that anybody may do, whatever is installed."""
 
 DESIGNED_FOR = {
-    "plain": (Grant("allUsers", "roles/run.invoker", "service proxy"),),
-    "minimal": (Grant("allUsers", "roles/run.invoker", "service proxy"),),
+    "plain": (
+        Grant("allUsers", "roles/run.invoker", "service proxy"),
+        Grant("allUsers", "roles/run.invoker", "service brownout-webhook"),
+    ),
+    "minimal": (
+        Grant("allUsers", "roles/run.invoker", "service proxy"),
+        Grant("allUsers", "roles/run.invoker", "service brownout-webhook"),
+    ),
     "complete": (
         Grant("group:applications@example.com", "roles/run.invoker", "service proxy"),
+        Grant("group:applications@example.com", "roles/run.invoker", "service brownout-webhook"),
         Grant("user:ada@example.com", "roles/run.invoker", "service api"),
         Grant(
             "serviceAccount:ci@my-project-123.iam.gserviceaccount.com",
@@ -110,6 +119,7 @@ DESIGNED_FOR = {
     ),
     "full": (
         Grant("group:apps@example.com", "roles/run.invoker", "service proxy"),
+        Grant("group:apps@example.com", "roles/run.invoker", "service brownout-webhook"),
         Grant("group:ci@example.com", "roles/run.invoker", "service api"),
         Grant("user:ada@example.com", "roles/run.invoker", "service api"),
         Grant("proxy", "roles/secretmanager.secretAccessor", "secret openai-api-key"),
@@ -123,7 +133,7 @@ DESIGNED_FOR = {
 ACTS_AS = tuple(grant for grant in DESIGNED if grant.resource.startswith("account "))
 """Pub/Sub pushes and writes as two accounts, and may ask for tokens of these two alone."""
 
-PUBLIC = ("service proxy",)
+PUBLIC = ("service proxy", "service brownout-webhook")
 """What everybody may call."""
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from common.adapters.bus_subscriptions import wants
-from common.core.events import EVENT_TYPES, Event
+from common.core.event_types import EVENT_TYPES
+from common.core.events import Event
 from common.runtime.settings import SETTINGS, ProxySettings, Settings
 from common.usage.gathering import AT_ONCE
 from scripts.commands.lock import LAPTOP_EXTRAS

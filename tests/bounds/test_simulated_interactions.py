@@ -55,7 +55,7 @@ def _answered(
 ) -> tuple[Reply, str]:
     name = f"v1_sim_{number}"
     exchange = Exchange(f"req_{number}", name, f"{number:08x}", AT)
-    return provider.answer(body, parsed, exchange, KNOBS), name
+    return provider.answer(parsed, exchange, KNOBS), name
 
 
 def _billed(reply: Reply, tokens: int) -> int:

@@ -15,7 +15,8 @@ from common.budgets.calendar import Calendar
 from common.budgets.reconciled import RECONCILIATION, Reconciler
 from common.core.audit import AUDIT
 from common.core.errors import StoreUnavailable
-from common.core.events import SpendReconciled, parse_event
+from common.core.event_types import parse_event
+from common.core.events import SpendReconciled
 from common.core.ports import Put, Query
 from common.usage.proof import Proof
 from tests.api.conftest import a_call

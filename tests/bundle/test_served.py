@@ -40,6 +40,8 @@ NEVER = {"duckdb", "genai_prices", "sqlglot", "typer", "yaml"}
 """Modules of other functions and of development, of which a call loads none."""
 
 HEALTH = {"api": "/api/v1/health", "proxy": "/gateway/v1/health"}
+WEBHOOK_HEALTH = {"brownout_webhook": "/api/webhooks/health"}
+"""What is open to anybody says that it is there, and no more."""
 PUSHED = ("budgets", "usage")
 """Functions that are asked by pushes alone."""
 
@@ -67,10 +69,10 @@ def probed(deployed: Deployed, data: Path, settings: dict[str, str], *request: s
 
 
 def test_knows_how_to_ask_every_function() -> None:
-    assert {*HEALTH, *PUSHED} == set(read_functions(ROOT))
+    assert {*HEALTH, *WEBHOOK_HEALTH, *PUSHED} == set(read_functions(ROOT))
 
 
-@pytest.mark.parametrize("function", [*HEALTH, *PUSHED])
+@pytest.mark.parametrize("function", [*HEALTH, *WEBHOOK_HEALTH, *PUSHED])
 def test_installs_what_is_pinned_and_nothing_else(deployed: Deploy, function: str) -> None:
     python = deployed(function).python
     pinned = pins((ROOT / f"functions/{function}/requirements.txt").read_text())
@@ -95,6 +97,14 @@ def test_answers_with_the_version_it_was_made_from(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     told = answer.json()
     assert told.get("data", told)["version"] == project["version"]
+
+
+@pytest.mark.parametrize("function", WEBHOOK_HEALTH)
+def test_answers_anybody_that_it_is_there(deployed: Deploy, function: str, tmp_path: Path) -> None:
+    with served(deployed(function), tmp_path, {}) as running:
+        answer = httpx.get(running.address + WEBHOOK_HEALTH[function], trust_env=False)
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("function", PUSHED)

@@ -11,7 +11,8 @@ from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 from sqlglot import exp
 
-from common.core.events import EVENT_TYPES, TOPICS, Attempt, Settlement, UsageEvent
+from common.core.event_types import EVENT_TYPES
+from common.core.events import TOPICS, Attempt, Settlement, UsageEvent
 from common.warehouse.tables import Column, load_definitions
 
 USAGE_RAW = load_definitions().tables["usage_raw"]

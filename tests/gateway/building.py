@@ -5,10 +5,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from common.brownout.policies import Policies
+from common.brownout.policy_file import shipped_policy
+from common.brownout.policy_models import policy_from_data
 from common.budgets.holdings import Holdings
 from common.budgets.rate_windows import RateWindows
 from common.core.ports import Bus, Clock, Documents
 from common.core.secrets import Secret
+from common.gateway.brownout_copy import BrownoutCopy
+from common.gateway.brownouts import Brownouts, even_draw
 from common.gateway.budget_book import BudgetBook
 from common.gateway.control import Control
 from common.gateway.destinations import Simulated
@@ -30,16 +35,16 @@ def build_gateway(
     clock: Clock,
     environment: Mapping[str, Secret],
     *,
-    keys: KeyRing | None = None,
     simulated: Simulated | None = None,
     identity: Identity | None = None,
     **settings: Any,
 ) -> Gateway:
     """A gateway whose environment holds these variables. It never pauses between its tries."""
-    control = Control(documents, clock)
+    copy = BrownoutCopy(Policies(documents, shipped_policy, policy_from_data))
+    control = Control(documents, clock, followers=[copy])
     numbers = iter(range(1_000_000))
     return Gateway(
-        keys=keys or KeyRing(documents, clock, control),
+        keys=KeyRing(documents, clock, control),
         directory=Directory(documents, clock, control, environment.get),
         rates=RateLimits(RateWindows(documents, clock, entropy=bytes)),
         spending=Spending(
@@ -47,6 +52,7 @@ def build_gateway(
             Holdings(documents, clock, "instance", os.urandom),
             clock,
         ),
+        brownouts=Brownouts(copy, clock, even_draw(b"installation"), bytes),
         sender=Sender(
             upstream,
             clock,

@@ -24,6 +24,8 @@ STATUS = {
     "unbounded_request": 402,
     "async_not_bounded": 402,
     "budget_unavailable": 503,
+    "brownout_shed": 429,
+    "brownout_strict": 503,
     "incomplete_request": 400,
     "model_not_allowed": 403,
     "upstream_not_allowed": 403,

@@ -51,6 +51,17 @@ FORBIDDEN = {
         "sqlglot",
         "typer",
     ),
+    "brownout_webhook": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "httpx",
+        "kubernetes",
+        "opentelemetry.sdk",
+        "sqlglot",
+        "typer",
+    ),
     "api": ("boto3", "genai_prices", "kubernetes", "opentelemetry.sdk", "typer"),
 }
 
@@ -58,6 +69,7 @@ APPLICATION = {
     "proxy": "app().gateway",
     "usage": "app().usage, main.app().documents",
     "budgets": "app().sweeper",
+    "brownout_webhook": "_webhooks()",
     "api": "_application()",
 }
 """What makes each function load all that it serves with."""

@@ -37,6 +37,7 @@ def test_notices_another_range_in_an_extra(copy: Path) -> None:
             "tests/requirements.txt",
             "scripts/requirements.txt",
             "functions/proxy/requirements.txt",
+            "functions/brownout_webhook/requirements.txt",
             "functions/usage/requirements.txt",
             "functions/budgets/requirements.txt",
             "functions/api/requirements.txt",

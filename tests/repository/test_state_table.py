@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from common.adapters.document_rules import UNINDEXED, UNINDEXED_COLLECTIONS
+from common.brownout import changes, deliveries, receiving, signals
 from common.budgets import accounts, alerts, proven_days, rate_windows, reconciled
 from common.core import transactions
 from common.core.ports import Query
@@ -19,6 +20,10 @@ from tests.repository.sources import ROOT, texts
 TTL_FIELD = "delete_at"
 EXPIRING = {
     Path("common/api/writes.py"): {"idempotency"},
+    Path("common/brownout/changes.py"): {changes.CHANGES},
+    Path("common/brownout/deliveries.py"): {deliveries.DELIVERIES},
+    Path("common/brownout/receiving.py"): {receiving.EVENTS},
+    Path("common/brownout/signals.py"): {signals.SIGNALS},
     Path("common/budgets/accounts.py"): {accounts.LEASES, accounts.PERIODS},
     Path("common/budgets/alerts.py"): {alerts.ALERTS},
     Path("common/budgets/rate_windows.py"): {rate_windows.RATES},

@@ -21,6 +21,7 @@ from scripts.simulated.server import create_app
 DEADLINE_S = 10.0
 
 OPENAI = {"authorization": "Bearer sim"}
+RESPONSES = "/openai/v1/responses"
 ANTHROPIC = {"x-api-key": "sim", "anthropic-version": "2023-06-01"}
 
 
@@ -133,3 +134,30 @@ def message(**fields: Any) -> dict[str, Any]:
 def words(tag: str, tokens: int) -> str:
     """A text of about so many tokens that no other test has."""
     return (tag + " ") * (tokens * 4 // (len(tag) + 1) + 1)
+
+
+def told(answer: httpx.Response) -> dict[str, Any]:
+    """The error of a request that is refused."""
+    assert answer.status_code == 400, answer.text
+    error: dict[str, Any] = answer.json()["error"]
+    return error
+
+
+def generate(
+    caller: Caller,
+    model: str,
+    config: dict[str, Any],
+    *,
+    headers: dict[str, str] | None = None,
+    **body: Any,
+) -> httpx.Response:
+    """Gemini's answer to a greeting under that generation config."""
+    return caller.http.post(
+        f"/gemini/v1beta/models/{model}:generateContent",
+        json={
+            "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": config,
+            **body,
+        },
+        headers={"x-goog-api-key": "sim", "x-simulated-tag": caller.tag, **(headers or {})},
+    )

@@ -9,10 +9,8 @@ import pytest
 
 from common.core.ports import Documents
 from common.core.secrets import Secret
-from common.gateway.control import Control
 from common.gateway.destinations import VENDOR_VARIABLES, Simulated
 from common.gateway.gateway import Limits
-from common.gateway.key_ring import KeyRing
 from tests.chosen_engines import state_of
 from tests.gateway.building import build_gateway
 from tests.gateway.making import a_key, store
@@ -30,12 +28,6 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
 
 
 @pytest.fixture
-async def keys(documents: Documents) -> KeyRing:
-    clock = LoopClock()
-    return KeyRing(documents, clock, Control(documents, clock))
-
-
-@pytest.fixture
 async def upstream() -> ScriptedUpstream:
     return ScriptedUpstream()
 
@@ -46,9 +38,7 @@ async def bus() -> KeepingBus:
 
 
 @pytest.fixture
-def make_client(
-    documents: Documents, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
-) -> MakeClient:
+def make_client(documents: Documents, upstream: ScriptedUpstream, bus: KeepingBus) -> MakeClient:
     """A client of a gateway with these limits and settings, and keys of the installation."""
 
     def make(
@@ -64,7 +54,6 @@ def make_client(
             bus,
             LoopClock(),
             environment,
-            keys=keys,
             simulated=Simulated(simulated_url) if simulated_url else None,
             limits=limits or Limits(),
             **settings,

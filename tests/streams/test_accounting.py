@@ -6,7 +6,8 @@ import json
 import pytest
 
 from common.core.errors import PublishFailed
-from common.core.events import UsageEvent, parse_event
+from common.core.event_types import parse_event
+from common.core.events import UsageEvent
 from common.gateway.gateway import Limits
 from common.llm.price_book import bundled_book
 from common.runtime.logs import JsonLines

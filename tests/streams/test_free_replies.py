@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
+from common.core.ports import Documents
 from common.core.secrets import Secret
-from common.gateway.key_ring import KeyRing
 from common.gateway.keys import KeyPolicy
 from common.gateway.upstream import UpstreamDisconnected
 from tests.gateway.making import a_key, key_text, store
@@ -214,12 +214,12 @@ async def test_a_batch_that_the_provider_refuses_is_free(
 
 
 async def test_a_key_bound_to_models_carries_no_batch(
-    client: Client, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
+    client: Client, documents: Documents, upstream: ScriptedUpstream, bus: KeepingBus
 ) -> None:
     """The models of a batch stand in a file that the gateway does not see."""
     text = key_text("bound")
     policy = KeyPolicy(models=("gpt-4o-mini*",))
-    await store(keys._documents, a_key(text, policy=policy))  # noqa: SLF001 - the ring's own store
+    await store(documents, a_key(text, policy=policy))
 
     exchange = await client.call("/v1/batches", b"{}", headers={"x-gateway-key": text})
 

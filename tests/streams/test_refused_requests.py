@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
-from common.gateway.key_ring import KeyRing
+from common.core.ports import Documents
 from common.gateway.keys import KeyPolicy
 from common.llm.price_book import bundled_book
 from tests.gateway.making import a_key, key_text, store
@@ -157,11 +157,11 @@ async def test_a_call_without_a_usable_key_is_401(
 
 
 async def test_a_model_outside_the_key_s_globs_is_403(
-    client: Client, keys: KeyRing, upstream: ScriptedUpstream, bus: KeepingBus
+    client: Client, documents: Documents, upstream: ScriptedUpstream, bus: KeepingBus
 ) -> None:
     text = key_text("bound")
     policy = KeyPolicy(models=("gpt-4o-mini*",))
-    await store(keys._documents, a_key(text, policy=policy))  # noqa: SLF001 - the ring's own store
+    await store(documents, a_key(text, policy=policy))
 
     exchange = await client.call(body=b'{"model":"gpt-5"}', headers={"x-gateway-key": text})
 

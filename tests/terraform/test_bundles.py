@@ -66,7 +66,8 @@ def test_plans_nothing_without_bundles(refusals: dict[str, list[str]]) -> None:
     [said] = refusals["nothing"]
 
     assert said.endswith(
-        "No bundle of api, budgets, proxy, usage in ./nowhere: run scripts/bundle first."
+        "No bundle of api, brownout_webhook, budgets, proxy, usage in ./nowhere: "
+        "run scripts/bundle first."
     )
 
 

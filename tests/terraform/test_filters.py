@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from common.adapters.bus_subscriptions import wants
-from common.core.events import EVENT_TYPES, TOPICS
+from common.core.event_types import EVENT_TYPES
+from common.core.events import TOPICS
 from scripts.functions_table import TopicTrigger, read_functions
 from scripts.terraform_checks.checkouts import Checkout
 from scripts.terraform_checks.designed_events import Sources

@@ -22,14 +22,14 @@ def test_grants_what_is_designed(
     assert rule(installations[name]) == []
 
 
-def test_opens_the_proxy_alone_to_everybody(installations: Installations) -> None:
-    public = [
+def test_opens_the_proxy_and_the_webhook_alone_to_everybody(installations: Installations) -> None:
+    public = {
         grant.resource
         for grant in rights.grants(installations.plain)
         if grant.member in rights.EVERYBODY
-    ]
+    }
 
-    assert public == ["service proxy"]
+    assert public == {"service brownout-webhook", "service proxy"}
 
 
 def test_lets_nobody_in_who_is_not_named(installations: Installations) -> None:
@@ -40,6 +40,7 @@ def test_lets_nobody_in_who_is_not_named(installations: Installations) -> None:
     }
 
     assert callers == {
+        "service brownout-webhook": "allUsers",
         "service proxy": "allUsers",
         "service usage": "invoker",
         "service budgets": "invoker",

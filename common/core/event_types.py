@@ -1,0 +1,51 @@
+"""Which type of an event is read as what: the one list of all that is published."""
+
+from typing import Any
+
+from common.core.brownout_events import BrownoutModeChanged, BrownoutTick
+from common.core.events import (
+    BoundViolated,
+    BudgetChanged,
+    BudgetExhausted,
+    CredentialEvent,
+    Event,
+    KeyEvent,
+    LeaseCorrected,
+    LeaseWrittenOff,
+    SpendReconciled,
+    SweepBudgets,
+    ThresholdCrossed,
+    UpstreamEvent,
+    UsageEvent,
+)
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    "usage.call": UsageEvent,
+    "key.created": KeyEvent,
+    "key.rotated": KeyEvent,
+    "key.revoked": KeyEvent,
+    "upstream.changed": UpstreamEvent,
+    "budget.changed": BudgetChanged,
+    "lease.corrected": LeaseCorrected,
+    "credential.failed": CredentialEvent,
+    "bound.violated": BoundViolated,
+    "lease.written_off": LeaseWrittenOff,
+    "budget.threshold_crossed": ThresholdCrossed,
+    "budget.exhausted": BudgetExhausted,
+    "spend.reconciled": SpendReconciled,
+    "brownout.mode_changed": BrownoutModeChanged,
+    "brownout.tick": BrownoutTick,
+    "budgets.sweep": SweepBudgets,
+}
+
+
+def parse_event(data: Any) -> Event | None:
+    """The event in a decoded JSON object, or None for a type or version this code does not know.
+
+    Raises:
+        pydantic.ValidationError: a known type with a body that is not of its form.
+    """
+    known = EVENT_TYPES.get(data.get("type", "")) if isinstance(data, dict) else None
+    if known is None or data.get("v", 1) > known.model_fields["v"].default:
+        return None
+    return known.model_validate(data)

@@ -1,0 +1,254 @@
+"""Brownouts on the way of a call: less is asked for, or nothing, and the client is told.
+
+In normal mode nothing here runs and the client's bytes go out untouched. An edit is only made where
+it is known to be safe; where a provider refuses an edited request all the same, the request is sent
+once more as it came, and that edit rests for an hour.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from common.brownout.modes import PRIORITIES, Mode, Priority, scopes_of_call
+from common.brownout.plans import Caller, Draw, Plan, decide, plan
+from common.core.events import EditMade
+from common.core.ports import Clock
+from common.gateway.access import may_use
+from common.gateway.brownout_copy import BrownoutCopy
+from common.gateway.call import Call
+from common.gateway.choice import Target
+from common.gateway.keys import Key
+from common.gateway.refusals import Refusal
+from common.gateway.treatment import Treatment
+from common.llm.capabilities import ModelCaps
+from common.llm.edits import Recipient
+from common.llm.paths import Endpoint
+from common.llm.reductions.reduce import Reduction, name_of, reduce
+from common.llm.reductions.wanted import UseModel, Wanted
+
+logger = logging.getLogger(__name__)
+
+PRIORITY_HEADER = "x-priority"
+STRICT_HEADER = "x-brownout"
+RESTS_S = 3600.0
+MOST_RESTING = 1_000
+MOST_WAIT_S = 30
+SHED_WAIT_S = 60
+"""SDKs honour a longer wait in part or not at all."""
+
+_LONGEST_KEY = 64
+_BAD_REQUESTS = frozenset({400, 422})
+
+
+@dataclass(slots=True)
+class Brownouts:
+    """Decides and edits. One per process; it remembers which edits a provider has refused.
+
+    `draw` is the same in every process: whose turn it is to be treated does not depend on where a
+    call arrives.
+    """
+
+    copy: BrownoutCopy
+    clock: Clock
+    draw: Draw
+    entropy: Callable[[int], bytes]
+    _resting: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def treat(
+        self, call: Call, key: Key, endpoint: Endpoint, target: Target, headers: Mapping[str, str]
+    ) -> Target:
+        """The call as it is to be sent; `call.treatment` says what was done, if anything.
+
+        Args:
+            call: one that costs.
+            key: who calls.
+            endpoint: where it was sent.
+            target: where it goes, as its client sent it.
+            headers: of the request, lower-case names.
+
+        Raises:
+            Refusal: brownout_shed, brownout_strict.
+        """
+        state = self.copy.state
+        if state.at_rest or not endpoint.metered:
+            return target
+        policy = self.copy.policy
+        caller = _caller(call, key, target)
+        decision = decide(state, policy, caller, self.clock.now(), self.draw)
+        if decision is None:
+            return target
+        strict = self._is_strict(call, key, headers)
+        made = plan(policy, decision, caller, target.facts.model)
+        call.treatment = treatment = Treatment(decision, made.strategy, policy.enforced, target)
+        if strict:
+            if decision.mode == Mode.EMERGENCY and caller.priority < Priority.CRITICAL:
+                self._refuse_strict(treatment)
+            return target
+        if policy.enforced:
+            self._let_in(treatment, made, caller)
+            treatment.retries = made.retries
+        reduction = self._reduced(call, key, endpoint, target, made, failing=decision.failing)
+        treatment.edits = _edits(reduction, enforced=policy.enforced) + _gateways_edits(
+            made, enforced=policy.enforced
+        )
+        return _edited(call, target, reduction) if policy.enforced else target
+
+    def was_refused(self, call: Call, status: int) -> bool:
+        """Whether a provider's refusal may be due to an edit: then the original is sent."""
+        treatment = call.treatment
+        return treatment is not None and status in _BAD_REQUESTS and bool(treatment.applied)
+
+    def take_back(self, call: Call) -> Target:
+        """The call as its client sent it, after its edited form was refused."""
+        treatment = call.treatment
+        if treatment is None:
+            raise LookupError("nothing was edited")
+        treatment.edits = tuple(
+            each.model_copy(update={"outcome": "rejected"}) if each.outcome == "applied" else each
+            for each in treatment.edits
+        )
+        return treatment.original
+
+    def judge(self, call: Call, status: int) -> None:
+        """Whether the original was accepted: then the edits are to blame, and rest for an hour."""
+        treatment = call.treatment
+        if treatment is None or status in _BAD_REQUESTS:
+            return
+        now = self.clock.monotonic()
+        if len(self._resting) >= MOST_RESTING:
+            self._resting = {each: at for each, at in self._resting.items() if at > now}
+        for edit in treatment.edits:
+            if edit.outcome == "rejected" and len(self._resting) < MOST_RESTING:
+                model = treatment.original.facts.model or ""
+                self._resting[model, edit.name] = now + RESTS_S
+                logger.warning("brownout.edit_refused", extra={"model": model, "edit": edit.name})
+
+    def _is_strict(self, call: Call, key: Key, headers: Mapping[str, str]) -> bool:
+        if headers.get(STRICT_HEADER, "").strip().lower() != "strict":
+            return False
+        if not key.policy.may_opt_out:
+            call.warnings += (f"{STRICT_HEADER}: strict is not granted to this key; ignored",)
+        return key.policy.may_opt_out
+
+    def _refuse_strict(self, treatment: Treatment) -> None:
+        if treatment.enforced:
+            raise Refusal(
+                "brownout_strict",
+                "An emergency is on, and this call may not be answered with less. Send it again "
+                f"later, or without {STRICT_HEADER}: strict.",
+                retry_after_s=self._seconds(MOST_WAIT_S),
+            )
+
+    def _let_in(self, treatment: Treatment, made: Plan, caller: Caller) -> None:
+        mode = treatment.decision.mode.word
+        if made.shed:
+            raise Refusal(
+                "brownout_shed",
+                f"Calls of priority {caller.priority.word} are not served while the mode is "
+                f"{mode}. Send it again when it is over.",
+                retry_after_s=self._seconds(SHED_WAIT_S),
+                helps_to_retry=False,
+            )
+        episode = treatment.decision.episode
+        if self.draw(f"{episode} admit {caller.conversation}") >= made.let_in:
+            raise Refusal(
+                "brownout_shed",
+                f"Only a part of the calls of priority {caller.priority.word} is served while the "
+                f"mode is {mode}. Send it again shortly.",
+                retry_after_s=self._seconds(MOST_WAIT_S),
+            )
+
+    def _reduced(
+        self,
+        call: Call,
+        key: Key,
+        endpoint: Endpoint,
+        target: Target,
+        made: Plan,
+        *,
+        failing: bool,
+    ) -> Reduction:
+        model = target.facts.model
+        card = call.book.card(target.destination.provider or "", model or "")
+        caps = card.caps if card is not None else ModelCaps()
+        now = self.clock.monotonic()
+        wanted = [
+            each
+            for each in made.wanted
+            if _is_allowed(each, key, target)
+            and self._resting.get((model or "", name_of(each)), now) <= now
+        ]
+        recipient = Recipient(endpoint, target.destination.name, model, caps)
+        return reduce(target.body, recipient, wanted, call.book, may_miss_cache=failing)
+
+    def _seconds(self, most: int) -> int:
+        """A wait that spreads out those who come back."""
+        return 1 + int.from_bytes(self.entropy(4), "big") % most
+
+
+def even_draw(hash_key: bytes) -> Draw:
+    """Draws that are spread evenly, and that nobody outside can foretell."""
+
+    def draw(text: str) -> float:
+        digest = blake2b(text.encode(), key=hash_key[:_LONGEST_KEY], digest_size=7).digest()
+        return int.from_bytes(digest, "big") / (1 << 56)
+
+    return draw
+
+
+def _caller(call: Call, key: Key, target: Target) -> Caller:
+    who = call.attribution
+    return Caller(
+        scopes=scopes_of_call(
+            org=key.org,
+            team=key.team,
+            agent=who.agent if who is not None else key.agent,
+            provider=target.destination.provider or target.destination.name,
+            model=target.facts.model,
+        ),
+        conversation=(who.session_hash if who is not None else None) or call.id,
+        priority=PRIORITIES[call.priority],
+    )
+
+
+def _is_allowed(wanted: Wanted, key: Key, target: Target) -> bool:
+    return not isinstance(wanted, UseModel) or may_use(key.policy, target.destination, wanted.model)
+
+
+def _edits(reduction: Reduction, *, enforced: bool) -> tuple[EditMade, ...]:
+    return tuple(
+        EditMade(
+            name=each.name,
+            told=each.told,
+            outcome="shadow" if each.state == "applied" and not enforced else each.state,
+            reason=each.reason,
+        )
+        for each in reduction.outcomes
+    )
+
+
+def _gateways_edits(made: Plan, *, enforced: bool) -> tuple[EditMade, ...]:
+    """What is not done to the request: in shadow, that it would have been refused."""
+    if enforced or not (made.shed or made.let_in < 1.0):
+        return ()
+    name, told = ("shed", "") if made.shed else ("admit", f"{made.let_in:g}")
+    return (EditMade(name=name, told=told, outcome="shadow", reason=""),)
+
+
+def _edited(call: Call, target: Target, reduction: Reduction) -> Target:
+    if reduction.body is target.body and reduction.model is None:
+        return target
+    facts, path = target.facts, target.path
+    if call.form is not None:
+        facts = replace(call.form.read_facts(reduction.body), model=facts.model)
+    if reduction.model is not None:
+        facts = replace(facts, model=reduction.model)
+        path = _with_model(path, target.facts.model or "", reduction.model)
+    return replace(target, path=path, body=reduction.body, facts=facts)
+
+
+def _with_model(path: str, before: str, after: str) -> str:
+    """The path with another model where it names one, as Gemini's do."""
+    head, found, tail = path.rpartition(f"/models/{before}:")
+    return f"{head}/models/{after}:{tail}" if found else path

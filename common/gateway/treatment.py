@@ -1,0 +1,27 @@
+"""What a brownout did to one call, as its client and its event are told."""
+
+from dataclasses import dataclass
+
+from common.brownout.plans import Decision
+from common.core.events import EditMade
+from common.gateway.choice import Target
+
+
+@dataclass(slots=True)
+class Treatment:
+    """How one call is treated.
+
+    `edits` are those that were planned, with what became of each. `original` is the call as its
+    client sent it. `retries` None: as often as without a brownout.
+    """
+
+    decision: Decision
+    strategy: str
+    enforced: bool
+    original: Target
+    edits: tuple[EditMade, ...] = ()
+    retries: int | None = None
+
+    @property
+    def applied(self) -> tuple[EditMade, ...]:
+        return tuple(edit for edit in self.edits if edit.outcome == "applied")
