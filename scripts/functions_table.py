@@ -17,6 +17,7 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z0-9_.]*$")]
 ScheduleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+SecretPrefix = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*-$")]
 
 
 class Row(BaseModel):
@@ -60,9 +61,14 @@ class Function(Row):
     extras: tuple[str, ...]
     env: dict[SettingName, str]
     secrets: dict[SettingName, SecretName]
+    secret_prefixes: tuple[SecretPrefix, ...]
     publishes: tuple[Topic, ...]
     state: Access
     warehouse: Access
+
+    def is_named_by_people(self, setting: str) -> bool:
+        """Whether a setting holds a secret that begins with one of `secret_prefixes`."""
+        return any(setting.startswith(setting_of(prefix)) for prefix in self.secret_prefixes)
 
 
 class Schedule(Row):
@@ -103,6 +109,19 @@ class Table(Row):
         rest = {key: value for key, value in data.items() if key != "defaults"}
         rows = {name: {**data["defaults"], **row} for name, row in data["functions"].items()}
         return {**rest, "functions": rows}
+
+    @model_validator(mode="after")
+    def _prefixes_are_of_no_named_secret(self) -> "Table":
+        named = {secret for row in self.functions.values() for secret in row.secrets.values()}
+        for name, row in self.functions.items():
+            if taken := sorted(each for each in named if each.startswith(row.secret_prefixes)):
+                raise ValueError(f"{name}: a prefix would give it {', '.join(taken)} too")
+        return self
+
+
+def setting_of(secret: str) -> str:
+    """The variable that holds a secret: it is called as the secret is."""
+    return secret.upper().replace("-", "_")
 
 
 def parse_table(text: str) -> Table:

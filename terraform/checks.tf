@@ -2,14 +2,16 @@
 
 locals {
   row_keys = [
-    "triggers", "memory", "cpu", "concurrency", "timeout", "instances", "extras", "env", "secrets", "publishes",
-    "state", "warehouse",
+    "triggers", "memory", "cpu", "concurrency", "timeout", "instances", "extras", "env", "secrets",
+    "secret_prefixes", "publishes", "state", "warehouse",
   ]
   unknown_keys = setunion(
     setsubtract(keys(local.table), ["defaults", "functions", "schedules"]),
     setsubtract(flatten([for row in concat([local.table.defaults], values(local.table.functions)) : keys(row)]), local.row_keys),
     setsubtract(flatten([for schedule in values(local.schedules) : keys(schedule)]), ["cron", "command", "data"]),
   )
+
+  named_secrets = concat(tolist(local.generated_secrets), flatten([for row in values(local.rows) : values(row.secrets)]))
 
   # Rows that break a rule, by the rule.
   broken = {
@@ -63,7 +65,16 @@ locals {
     ]
     secret_in_env = [
       for key, function in local.functions : key
-      if length(setintersection(keys(function.env), keys(function.secrets))) > 0
+      if length(setintersection(keys(function.env), keys(function.secrets))) > 0 || anytrue([
+        for pair in setproduct(keys(function.env), local.rows[key].secret_prefixes) : startswith(pair[0], upper(replace(pair[1], "-", "_")))
+      ])
+    ]
+    secret_prefix = [
+      for key, row in local.rows : key
+      if !alltrue([
+        for prefix in row.secret_prefixes :
+        can(regex("^[a-z][a-z0-9-]*-$", prefix)) && !anytrue([for name in local.named_secrets : startswith(name, prefix)])
+      ])
     ]
     cron = [
       for key, schedule in local.schedules : key
@@ -86,6 +97,7 @@ locals {
     access        = "has a state or a warehouse that is neither none nor read nor write"
     size          = "has a size that is none: memory such as 512Mi, cpu from 1, concurrency 1 to 1000, timeout 1 to 3600 s (600 s with a topic), instances {min: from 0, max: from 1 and not below min}"
     secret_in_env = "has a secret among its environment variables: give it by secret_versions and secret_values"
+    secret_prefix = "has a secret prefix that is none, such as channel-, or that a secret of the table begins with"
     cron          = "has a cron that is not five fields, each a number or *"
     command       = "has a command that is none, such as budgets.sweep"
   }
@@ -116,7 +128,7 @@ resource "terraform_data" "checked" {
     }
     precondition {
       condition     = length(setsubtract(keys(var.secret_versions), local.given_secrets)) == 0
-      error_message = "secret_versions names ${join(", ", setsubtract(keys(var.secret_versions), local.given_secrets))}, which no function mounts. Known: ${join(", ", local.given_secrets)}."
+      error_message = "secret_versions names ${join(", ", setsubtract(keys(var.secret_versions), local.given_secrets))}, which no function mounts. Known: ${join(", ", local.given_secrets)}; and names of a-z, 0-9 and - that begin with: ${join(", ", local.secret_prefixes)}."
     }
     precondition {
       condition     = length(var.console_members) == 0 || length(local.behind_iap) > 0

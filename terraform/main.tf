@@ -28,7 +28,7 @@ locals {
       timeout     = row.timeout
       instances   = try(var.functions[key].instances, null) != null ? var.functions[key].instances : row.instances
       env         = merge(row.env, try(var.functions[key].env, {}))
-      secrets     = row.secrets
+      secrets     = merge(local.chosen_secrets[key], row.secrets)
       publishes   = row.publishes
       state       = row.state
       warehouse   = row.warehouse

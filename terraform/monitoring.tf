@@ -3,8 +3,14 @@
 # over counts of log lines.
 
 locals {
-  # Functions that a schedule runs every minute, with the line that each run logs when it is through.
-  heartbeats = { for key, line in { budgets = "budgets.swept" } : key => line if can(local.functions[key]) }
+  # Functions that a schedule runs every minute: the line that each run logs when it is through, and
+  # what is not done without it.
+  heartbeats = {
+    for key, told in {
+      brownout_tick = { line = "brownout.ticked", missed = "changes of modes whose webhook failed are not told" }
+      budgets       = { line = "budgets.swept", missed = "leases of lost instances keep budgets occupied and nobody is told of thresholds" }
+    } : key => told if can(local.functions[key])
+  }
 
   # What is watched, as the label matchers of queries.
   watched = {
@@ -37,12 +43,12 @@ locals {
       }
     },
     {
-      for key, line in local.heartbeats : "${key}-silent" => {
+      for key, told in local.heartbeats : "${key}-silent" => {
         title = "${local.functions[key].name} has not been through for 10 minutes"
         # No line in any 5 minutes, for 5 minutes. A count that has never been written is 0 as well.
         query    = "(sum(increase({\"logging.googleapis.com/user/${google_logging_metric.runs[key].name}\",${local.watched.runs}}[5m])) or vector(0)) == 0"
         duration = "300s"
-        remedy   = "Look at the log of ${local.functions[key].name} for push.failed and its code, then at the Cloud Scheduler job: until it runs, leases of lost instances keep budgets occupied and nobody is told of thresholds."
+        remedy   = "Look at the log of ${local.functions[key].name} for push.failed and its code, then at the Cloud Scheduler job: until it runs, ${told.missed}."
       }
     },
   )
@@ -66,7 +72,7 @@ resource "google_logging_metric" "runs" {
   project     = var.project_id
   name        = "${var.prefix}-runs-${each.key}"
   description = "Runs of ${local.functions[each.key].name} that came to their end."
-  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.functions[each.key].name}\" AND jsonPayload.message=\"${each.value}\""
+  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.functions[each.key].name}\" AND jsonPayload.message=\"${each.value.line}\""
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -2,6 +2,15 @@
 # made here and stands in the state, which is why the state belongs in a private bucket.
 
 locals {
+  # Secrets that people name, by the function whose prefix they begin with: its variable and the name.
+  chosen_secrets = {
+    for key, row in local.rows : key => {
+      for name in keys(var.secret_versions) : upper(replace(name, "-", "_")) => name
+      if anytrue([for prefix in row.secret_prefixes : can(regex("^${prefix}[a-z0-9-]{1,100}$", name))])
+    }
+  }
+  secret_prefixes = distinct(flatten([for row in values(local.rows) : row.secret_prefixes]))
+
   generated_secrets = toset(["fingerprint-key"])
   given_secrets     = setsubtract(flatten([for function in values(local.functions) : values(function.secrets)]), local.generated_secrets)
   secrets           = setunion(local.generated_secrets, keys(var.secret_versions))

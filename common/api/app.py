@@ -16,14 +16,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from common.api.amounts import refuse_inexact
+from common.api.brownout_routes import brownout_operations
 from common.api.budget_routes import budget_operations
 from common.api.callers import Authenticator
+from common.api.channel_routes import channel_operations
 from common.api.identity_routes import identity_operations
+from common.api.incident_routes import incident_operations
 from common.api.key_routes import key_operations
 from common.api.lease_routes import lease_operations
 from common.api.manifest_routes import manifest_operations
-from common.api.openapi import PREFIX
-from common.api.operations import Answer, AnyOperation, Call, NoBody, Services
+from common.api.operations import PREFIX, Answer, AnyOperation, Call, NoBody, Services
 from common.api.price_routes import price_operations
 from common.api.problems import (
     BodyTooLarge,
@@ -41,6 +43,7 @@ from common.core.ports import Bus, Clock, Committed, Documents, Warehouse
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor, Moment, refused_entry
 from common.llm.price_book import PriceBook
+from common.runtime.policies import policies_of
 from common.runtime.spending import spent_of
 from common.usage.spent import Spent
 
@@ -60,10 +63,21 @@ def create_api(
     price_book: PriceBook,
     authenticate: Authenticator,
     version: str,
+    default_org: str | None = None,
 ) -> "Api":
     """The API over these engines, for the callers that `authenticate` recognises."""
-    spent = spent_of(Spent(documents, warehouse, clock))
-    services = Services(documents, bus, warehouse, clock, entropy, price_book, version, spent)
+    services = Services(
+        documents=documents,
+        bus=bus,
+        warehouse=warehouse,
+        clock=clock,
+        entropy=entropy,
+        price_book=price_book,
+        version=version,
+        spent=spent_of(Spent(documents, warehouse, clock)),
+        policies=policies_of(documents),
+        default_org=default_org,
+    )
     return Api(services, authenticate)
 
 
@@ -82,6 +96,9 @@ class Api:
             *manifest_operations(),
             *usage_operations(),
             *price_operations(),
+            *channel_operations(),
+            *brownout_operations(),
+            *incident_operations(),
         ]
         self.operations = [*rows, *service_operations(rows)]
         self._routes = [(operation.pattern(), operation) for operation in self.operations]
@@ -132,14 +149,11 @@ class Api:
         return _respond(answer, operation, request_id)
 
     def _find(self, request: Request) -> tuple[AnyOperation | None, Mapping[str, str], list[str]]:
-        below = request.url.path.removeprefix(PREFIX)
-        matching = []
-        if below != request.url.path:
-            matching = [
-                (operation, match.groupdict())
-                for pattern, operation in self._routes
-                if (match := pattern.fullmatch(below))
-            ]
+        matching = [
+            (operation, match.groupdict())
+            for pattern, operation in self._routes
+            if (match := pattern.fullmatch(request.url.path))
+        ]
         if not matching:
             raise NotFound(f"there is no {request.url.path[:200]}; see {PREFIX}/openapi.json")
         for operation, path in matching:

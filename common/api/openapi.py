@@ -8,7 +8,6 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from common.api.operations import AnyOperation, Model, NoBody
 from common.api.problems import Problem
 
-PREFIX = "/api/v1"
 _REF = "#/components/schemas/{model}"
 
 
@@ -37,7 +36,7 @@ def openapi_document(operations: Sequence[AnyOperation], version: str) -> dict[s
                 "required": operation.body is not NoBody,
                 "content": {"application/json": {"schema": refs[operation.body, asked]}},
             }
-        paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = described
+        paths.setdefault(operation.address, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "Open Cloud Ops", "version": version},

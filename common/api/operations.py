@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.api.envelopes import View
+from common.brownout.policies import Policies
 from common.budgets.sweep import SpentOf
 from common.core.ports import Bus, Clock, Documents, Warehouse
 from common.core.transactions import Entropy
@@ -24,6 +25,10 @@ Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
 Model: TypeAlias = type[BaseModel]
+
+PREFIX = "/api/v1"
+UNVERSIONED = "/api"
+"""Of paths that keep the names they were published under."""
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -49,7 +54,7 @@ class Paging(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations work on."""
+    """What operations work on. `default_org` completes scopes that name no organisation."""
 
     documents: Documents
     bus: Bus
@@ -59,6 +64,8 @@ class Services:
     price_book: PriceBook
     version: str
     spent: SpentOf
+    policies: Policies
+    default_org: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Q, B]):
-    """A row of the API. `path` stands below `/api/v1`; `{name}` matches up to a slash or colon."""
+    """A row of the API. `path` stands below `prefix`; `{name}` matches up to a slash or colon."""
 
     id: str
     method: str
@@ -106,6 +113,14 @@ class Operation(Generic[Q, B]):
     """A PUT that also makes what is not there yet (`If-None-Match: *`), with status 201."""
     repeatable: bool = False
     """A POST that may be sent again without an `Idempotency-Key`."""
+    conditional: bool = False
+    """A POST that names the version which it follows (`If-Match`)."""
+    prefix: str = PREFIX
+
+    @property
+    def address(self) -> str:
+        """The whole path."""
+        return self.prefix + self.path
 
     @property
     def parameters(self) -> list[str]:
@@ -113,14 +128,14 @@ class Operation(Generic[Q, B]):
 
     @property
     def takes_if_match(self) -> bool:
-        return self.method in {"PUT", "DELETE"}
+        return self.method in {"PUT", "DELETE"} or self.conditional
 
     @property
     def takes_idempotency_key(self) -> bool:
         return self.method == "POST" and not self.repeatable
 
     def pattern(self) -> re.Pattern[str]:
-        literals_and_names = _PARAMETER.split(self.path)
+        literals_and_names = _PARAMETER.split(self.address)
         return re.compile(
             "".join(
                 f"(?P<{part}>[^/:]+)" if index % 2 else re.escape(part)

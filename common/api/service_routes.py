@@ -54,7 +54,7 @@ def service_operations(others: list[AnyOperation]) -> list[AnyOperation]:
 
 
 async def _health(call: Call[NoQuery, NoBody]) -> Answer:
-    sources = [*await _state(call), await _warehouse(call)]
+    sources = await check_stores(call)
     failed = [source.name for source in sources if source.status == "failed"]
     view = Single[HealthView](
         as_of=call.now,
@@ -67,6 +67,11 @@ async def _health(call: Call[NoQuery, NoBody]) -> Answer:
         sources=sources,
     )
     return Answer(view, status=503 if failed else None)
+
+
+async def check_stores(call: Call[NoQuery, NoBody]) -> list[Source]:
+    """Whether state and warehouse answer, and when budgets were last swept."""
+    return [*await _state(call), await _warehouse(call)]
 
 
 async def _state(call: Call[NoQuery, NoBody]) -> list[Source]:

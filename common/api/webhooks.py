@@ -1,9 +1,10 @@
 """Webhooks: what monitoring systems post, with their own rules of what is repeated.
 
 They send again after 5xx and never after 4xx. So 503 is answered exactly when a signal could not be
-stored, 2xx to all that is understood, and 4xx to what no repetition would mend. Before a token is
-shown nothing of a body is read. Bodies are never logged; a token that found its way into one is
-struck out before anything else is done with it.
+stored, or a fact not published, 2xx to all that is understood, and 4xx to what no repetition would
+mend. What is known of a system stands in one table; what becomes of its events is the same for all.
+Before a token is shown nothing of a body is read. Bodies are never logged; a token that found its
+way into one is struck out before anything else is done with it.
 """
 
 import base64
@@ -13,13 +14,15 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from common.adapters.datadog import Ignored, Understood, Unreadable, read_webhook
+from common.adapters.alert_readings import Ignored, Reader, Understood, Unreadable
+from common.adapters.cloud_monitoring import read_incident
+from common.adapters.datadog import read_webhook
 from common.api.problems import (
     BodyTooLarge,
     MethodNotAllowed,
@@ -29,6 +32,7 @@ from common.api.problems import (
 from common.brownout.deliveries import Delivery, delivery_entry
 from common.brownout.policy import SignalRules
 from common.brownout.receiving import Answer, Fold, receive_signals
+from common.brownout.signals import Source
 from common.core.errors import (
     CloudOpsError,
     InvalidInput,
@@ -37,13 +41,14 @@ from common.core.errors import (
     Unauthenticated,
 )
 from common.core.ids import time_ordered_id
-from common.core.ports import Clock, Committed, Documents
+from common.core.ports import Bus, Clock, Committed, Documents
 from common.core.secrets import Secret
 from common.core.transactions import Entropy
 
 logger = logging.getLogger(__name__)
 
 DATADOG_PATH = "/api/webhooks/datadog/brownout"
+MONITORING_PATH = "/api/webhooks/monitoring"
 HEALTH_PATH = "/api/webhooks/health"
 TOKEN_HEADER = "x-brownout-token"  # noqa: S105 - the name of a header
 MAX_BODY_BYTES = 64 * 1024
@@ -77,6 +82,22 @@ class WebhookAnswer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class _System:
+    """A system that posts: how its bodies are read, and how long its word holds."""
+
+    source: Source
+    read: Reader
+    lease: Callable[[SignalRules], timedelta]
+
+
+_SYSTEMS = {
+    DATADOG_PATH: _System("datadog", read_webhook, lambda rules: rules.datadog),
+    MONITORING_PATH: _System("monitoring", read_incident, lambda rules: rules.monitoring),
+}
+_METHODS = {HEALTH_PATH: ("GET", "HEAD"), **dict.fromkeys(_SYSTEMS, ("POST",))}
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """What is answered, and what is kept of what was asked."""
 
@@ -92,6 +113,7 @@ class Webhooks:
         self,
         *,
         documents: Documents,
+        bus: Bus,
         clock: Clock,
         entropy: Entropy,
         tokens: Sequence[Secret],
@@ -100,6 +122,7 @@ class Webhooks:
         fold: Fold,
     ) -> None:
         self._documents = documents
+        self._bus = bus
         self._clock = clock
         self._entropy = entropy
         self._tokens = tuple(token.reveal().encode() for token in tokens)
@@ -123,54 +146,63 @@ class Webhooks:
 
     async def _answer(self, request: Request, request_id: str, now: datetime) -> Response:
         path = request.url.path.rstrip("/")
-        methods = {HEALTH_PATH: ("GET", "HEAD"), DATADOG_PATH: ("POST",)}.get(path)
+        methods = _METHODS.get(path)
         if methods is None:
-            raise NotFound(f"there is no webhook here; Datadog's is {DATADOG_PATH}")
+            raise NotFound(f"there is no webhook here; there are {' and '.join(_SYSTEMS)}")
         if request.method not in methods:
             error = MethodNotAllowed(f"{path} takes {' and '.join(methods)}")
             return problem_response(error, request_id, {"allow": ", ".join(methods)})
         if path == HEALTH_PATH:
             return _json('{"status":"ok"}', request_id)
         self._require_token(request)
-        outcome = await self._datadog(request, now)
-        await self._keep(outcome, now)
+        system = _SYSTEMS[path]
+        outcome = await self._taken(system, request, now)
+        await self._keep(system.source, outcome, now)
         if isinstance(outcome.answer, CloudOpsError):
             raise outcome.answer
         return _json(outcome.answer.model_dump_json(), request_id)
 
-    async def _datadog(self, request: Request, now: datetime) -> _Outcome:
-        """What is answered to Datadog.
+    async def _taken(self, system: _System, request: Request, now: datetime) -> _Outcome:
+        """What is answered to a system.
 
         Raises:
             StoreUnavailable: the signals are not stored.
+            PublishFailed: that it is blind is not published.
         """
         try:
             body = await self._read(request)
         except (BodyTooLarge, UnsupportedMediaType, InvalidInput) as error:
             return _Outcome(error, {})
         rules = await self._rules()
-        read = read_webhook(
+        read = system.read(
             body, received_at=now, default_org=self._default_org, monitors=rules.monitors
         )
         match read:
             case Unreadable(missing, fields):
-                logger.warning("webhook.unreadable", extra={"missing": missing})
+                logger.warning(
+                    "webhook.unreadable", extra={"source": system.source, "missing": missing}
+                )
                 detail = f"the body does not say: {', '.join(missing)}"
                 return _Outcome(InvalidInput(detail, field=missing[0]), fields)
             case Ignored(reason, fields):
-                logger.warning("webhook.ignored", extra={"monitor": fields["monitor"]})
+                logger.warning("webhook.ignored", extra={"source": system.source, "reason": reason})
                 return _Outcome(WebhookAnswer(status="ignored", reason=reason), fields)
-            case Understood(received, fields, notes):
+            case Understood(received, fields, notes, blind):
+                if blind is not None:
+                    await self._bus.publish(blind.topic, blind)
                 answer = await receive_signals(
                     received,
                     documents=self._documents,
                     clock=self._clock,
                     entropy=self._entropy,
-                    lease=rules.datadog,
+                    lease=system.lease(rules),
                     fold=self._fold,
                 )
-                told = {"monitor": fields["monitor"], "deed": received.deed, "notes": notes}
-                logger.info("webhook.taken", extra={**told, "status": answer.status})
+                told = {"source": system.source, "deed": received.deed, "notes": notes}
+                monitors = sorted({each.monitor for each in received.signals})
+                logger.info(
+                    "webhook.taken", extra={**told, "monitors": monitors, "status": answer.status}
+                )
                 return _Outcome(_told(answer), fields, notes)
 
     def _require_token(self, request: Request) -> None:
@@ -214,7 +246,7 @@ class Webhooks:
             body = body.replace(token, b"***")
         return bytes(body)
 
-    async def _keep(self, outcome: _Outcome, now: datetime) -> None:
+    async def _keep(self, source: Source, outcome: _Outcome, now: datetime) -> None:
         """Keep what came, if that works: the answer is right without it."""
         told = outcome.answer
         if isinstance(told, CloudOpsError):
@@ -223,7 +255,7 @@ class Webhooks:
         else:
             http_status, status, reason = 200, told.status, told.reason
         delivery = Delivery(
-            source="datadog",
+            source=source,
             received_at=now,
             http_status=http_status,
             status=status,

@@ -18,12 +18,16 @@ from common.core.ports import Bus, Document, Documents, Put, Query, Ref, Value
 
 CHANGES = "brownout_changes"
 KEPT = timedelta(days=400)
+_LAST = 999_999_999_999
 _SCOPE_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a scope's mode. `seq` numbers the changes of all scopes, oldest first."""
+    """One change of a scope's mode. `seq` numbers the changes of all scopes, oldest first.
+
+    Ids sort the other way, because the newest are what is asked for.
+    """
 
     scope: str
     seq: int
@@ -39,7 +43,7 @@ class Change:
     @property
     def ref(self) -> Ref:
         digest = sha256(self.scope.encode()).hexdigest()[:_SCOPE_DIGITS]
-        return Ref(CHANGES, f"{digest}-{self.seq:012d}")
+        return Ref(CHANGES, f"{_LAST - self.seq:012d}-{digest}")
 
     def to_data(self) -> dict[str, Value]:
         return {
@@ -54,6 +58,8 @@ class Change:
             "policy_version": self.policy_version,
             "enforced": self.enforced,
             "published": False,
+            # True once it is told that the scope has stayed normal since (`history.py`).
+            "settled": False if self.after == Mode.NORMAL else None,
             "delete_at": self.event_time + KEPT,
         }
 

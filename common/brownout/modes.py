@@ -91,10 +91,15 @@ def scopes_of_call(
     *, org: str, team: str, agent: str, provider: str | None, model: str | None
 ) -> tuple[str, ...]:
     """The scopes that a call lies in, in canonical form, the most specific first."""
+    members = (f"agent:{org}/{agent}", f"team:{org}/{team}", f"org:{org}")
+    return (*(each.lower() for each in members), *scopes_of_upstream(provider, model), GLOBAL)
+
+
+def scopes_of_upstream(provider: str | None, model: str | None) -> tuple[str, ...]:
+    """Those of a call's scopes that say who answers it."""
     model_scope = (f"model:{model.lower()}",) if model else ()
     provider_scope = (f"provider:{provider.lower()}",) if provider else ()
-    members = (f"agent:{org}/{agent}", f"team:{org}/{team}", f"org:{org}")
-    return (*(each.lower() for each in members), *model_scope, *provider_scope, GLOBAL)
+    return (*model_scope, *provider_scope)
 
 
 def parents(scope: str, team: str | None = None) -> Sequence[str]:

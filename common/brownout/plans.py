@@ -1,13 +1,15 @@
 """What a brownout means for one call: which mode it is treated in, and what is given up of it.
 
-Everything is computed from the copy of the state that the reader has, for now. A conversation is
+Everything is computed from the copy of the state that the reader has, for now, and from what this
+instance has seen itself. A conversation is
 always treated alike: who is treated while a mode is handed over is drawn by a hash of the episode
 and the conversation, not by chance.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from common.brownout.modes import Mode, Priority
@@ -19,11 +21,13 @@ from common.llm.reductions.wanted import Wanted
 Draw: TypeAlias = Callable[[str], float]
 """A number from 0 up to 1 for a text, the same in every process."""
 
-By: TypeAlias = Literal["state", "pin"]
+By: TypeAlias = Literal["state", "pin", "own"]
+"""What decided: the stored state, a person's pin, or what the instance itself has seen."""
 Arm: TypeAlias = Literal["degraded", "holdout"]
 
 _WITH_HOLDOUT = (Mode.SOFT, Mode.HARD)
 _FAILING_KINDS = ("provider:", "model:")
+_NOTHING: Mapping[str, ScopeState] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +70,55 @@ class Plan:
 
 
 def decide(
-    state: State, policy: Policy, caller: Caller, now: datetime, draw: Draw
+    state: State,
+    policy: Policy,
+    caller: Caller,
+    now: datetime,
+    draw: Draw,
+    *,
+    own: Mapping[str, ScopeState] = _NOTHING,
 ) -> Decision | None:
-    """How this call is treated; None in normal mode."""
+    """How this call is treated; None in normal mode.
+
+    Args:
+        state: as it was last read.
+        policy: of that state.
+        caller: who calls.
+        now: by the clock of whoever decides.
+        draw: says who is treated, and who is in the holdout.
+        own: the scopes that are off rest by what this instance has seen. It only ever adds to the
+            state, and its calls are in no holdout: nothing is compared with them.
+    """
+    if state.at_rest and not own:
+        return None
     off_rest = _off_rest(state.scopes, caller, now, policy.recovery)
+    seen = _off_rest(own, caller, now, policy.recovery)
     pin = _pin(state.pins, caller, now)
+    treated: list[tuple[Mode, str, str, By]]
     if pin is not None:
         held = off_rest.get(pin.scope)
         opened_at = pin.created_at if held is None else held.opened_at
-        treated = [(pin.mode, episode_of(pin.scope, opened_at), pin.scope)]
+        treated = [(pin.mode, episode_of(pin.scope, opened_at), pin.scope, "pin")]
     else:
-        treated = [
-            (*_treated(scope, held, share(held, now, policy.recovery), caller, draw), scope)
-            for scope, held in off_rest.items()
-        ]
-    # Of equal modes that of the most specific scope: it stands first.
-    mode, episode, scope = max(treated, key=lambda each: each[0], default=_NORMAL)
+        recovery = policy.recovery
+        treated = [*_treated(off_rest, caller, now, recovery, draw, by="state")]
+        treated += _treated(seen, caller, now, recovery, draw, by="own")
+    # Of equal modes that of the state, and of its most specific scope: it stands first.
+    mode, episode, scope, by = max(treated, key=lambda each: each[0], default=_NORMAL)
     if mode == Mode.NORMAL:
         return None
-    control = mode in _WITH_HOLDOUT and (
-        draw(f"{episode} holdout {caller.conversation}") < policy.holdout
+    control = (
+        by != "own"
+        and mode in _WITH_HOLDOUT
+        and draw(f"{episode} holdout {caller.conversation}") < policy.holdout
     )
     return Decision(
         mode=mode,
-        by="state" if pin is None else "pin",
+        by=by,
         scope=scope,
         episode=episode,
         arm="holdout" if control else "degraded",
-        failing=any(_fails(name, held, now) for name, held in off_rest.items()),
+        failing=any(_fails(name, held, now) for name, held in (*off_rest.items(), *seen.items())),
     )
 
 
@@ -112,7 +137,7 @@ def plan(policy: Policy, decision: Decision, caller: Caller, model: str | None) 
     )
 
 
-_NORMAL = (Mode.NORMAL, "", "")
+_NORMAL: tuple[Mode, str, str, By] = (Mode.NORMAL, "", "", "state")
 
 
 def _off_rest(
@@ -139,11 +164,19 @@ def _pin(pins: tuple[Pin, ...], caller: Caller, now: datetime) -> Pin | None:
 
 
 def _treated(
-    scope: str, held: ScopeState, part: float, caller: Caller, draw: Draw
-) -> tuple[Mode, str]:
-    episode = episode_of(scope, held.opened_at)
-    treated = draw(f"{episode} {caller.conversation}") < part
-    return (held.mode if treated else Mode(held.mode - 1)), episode
+    off_rest: Mapping[str, ScopeState],
+    caller: Caller,
+    now: datetime,
+    recovery: Recovery,
+    draw: Draw,
+    *,
+    by: By,
+) -> Iterator[tuple[Mode, str, str, By]]:
+    """The mode that each scope treats this caller in, and the episode of it."""
+    for scope, held in off_rest.items():
+        episode = episode_of(scope, held.opened_at)
+        treated = draw(f"{episode} {caller.conversation}") < share(held, now, recovery)
+        yield (held.mode if treated else Mode(held.mode - 1)), episode, scope, by
 
 
 def _fails(scope: str, held: ScopeState, now: datetime) -> bool:

@@ -56,7 +56,8 @@ class CostThreshold:
 class LevelThresholds:
     """What leads to one mode. None: this does not.
 
-    `error_rate` is a share of the calls, `pending_requests` are calls in flight on an instance.
+    `error_rate` is a share of the calls, `pending_requests` are calls of the scope in flight on an
+    instance.
     """
 
     latency_p95: LatencyThreshold | None = None
@@ -163,7 +164,8 @@ class Meaning:
 class SignalRules:
     """How long the word of each source holds, and what certain monitors mean.
 
-    `own` is what an instance sees itself. Monitors are named ``monitor:ID``.
+    `own` is what an instance sees itself. Datadog's monitors are named ``monitor:ID``, policies of
+    Cloud Monitoring ``monitoring:NAME``.
     """
 
     datadog: timedelta

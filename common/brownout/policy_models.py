@@ -63,7 +63,7 @@ MOST_HINT = 300
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _MODEL = re.compile(r"[!-~]{1,200}")
 _LINK = re.compile(r"https://[!-~]{1,500}")
-_MONITOR = re.compile(r"monitor:[!-~]{1,200}")
+_MONITOR = re.compile(r"monitor:[!-~]{1,200}|monitoring:[!-~]([ -~]{0,198}[!-~])?")
 _PATTERN = re.compile(r"[a-z0-9._:/*-]{1,120}")
 
 
@@ -104,7 +104,13 @@ _Name: TypeAlias = Annotated[
 ]
 _Model: TypeAlias = Annotated[str, _like(_MODEL, "is no model: write its name without spaces")]
 _Link: TypeAlias = Annotated[str, _like(_LINK, "is no link: write one that begins with https://")]
-_Monitor: TypeAlias = Annotated[str, _like(_MONITOR, "is no monitor: write monitor: and its id")]
+_Monitor: TypeAlias = Annotated[
+    str,
+    _like(
+        _MONITOR,
+        "is no monitor: write monitor: and its id, or monitoring: and the name of a policy",
+    ),
+]
 _Level: TypeAlias = Annotated[str, one_of(*LEVELS)]
 _Lease: TypeAlias = Annotated[Duration, lasting("30s", "24h")]
 _Step: TypeAlias = Annotated[Duration, lasting("1s", "1h")]

@@ -40,13 +40,15 @@ Status: TypeAlias = Literal["applied", "renewed", "duplicate", "stale", "ignored
 class Received:
     """An event that was understood: the signals it tells, each with the level and time it tells.
 
-    `lease_until` of these signals means nothing yet. No two of them have the same id.
+    `lease_until` of these signals means nothing yet. No two of them have the same id. `ends_once`:
+    what its source has told to be over does not begin again, so a renewal after that is late.
     """
 
     source: Source
     event_id: str
     deed: Deed
     signals: tuple[Signal, ...]
+    ends_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ async def _stored(
         kept = [
             signal
             for told, before in pairs
-            if (signal := _kept(received.deed, told, before, lease, now)) is not None
+            if (signal := _kept(received, told, before, lease, now)) is not None
         ]
         taken = tuple(Taken(each.id, each.scope, each.lease_until) for each in kept)
         status = _status(received.deed, [before for _, before in pairs]) if kept else "stale"
@@ -159,12 +161,15 @@ async def _stored(
 
 
 def _kept(
-    deed: Deed, told: Signal, before: Signal | None, lease: timedelta, now: datetime
+    received: Received, told: Signal, before: Signal | None, lease: timedelta, now: datetime
 ) -> Signal | None:
     """What is stored of a signal, None where it is too late to mean anything."""
-    if deed == "end":
+    if received.deed == "end":
         return merged(before, ended(told))
-    if deed == "renew" and before is not None and not before.told_over:
+    over = before is not None and before.told_over
+    if over and received.ends_once:
+        return None
+    if received.deed == "renew" and before is not None and not over:
         # A renewal says that it goes on, and not at which level.
         told = replace(told, level=before.level)
     signal = raised(told, lease)

@@ -6,12 +6,15 @@ done. A brownout ends without any of it, because readers compute that by themsel
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 
 from common.brownout.changes import publish_changes
 from common.brownout.folding import Folding
+from common.brownout.history import settle
 from common.brownout.signals import SIGNALS
 from common.core.brownout_events import BrownoutTick
 from common.core.errors import CloudOpsError
@@ -23,12 +26,21 @@ TICK_LIFE = timedelta(minutes=1)
 """An older command is not obeyed: its successor is there."""
 PART_S = 15.0
 
+Part: TypeAlias = Callable[[datetime], Awaitable[object]]
+"""Work of every minute, told what time it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """Obeys `brownout.tick`."""
+    """Obeys `brownout.tick`.
+
+    `sources` is what looks at sources of signals before they are folded, `others` what other
+    domains do each minute, both by name.
+    """
 
     folding: Folding
+    others: Mapping[str, Part] = field(default_factory=dict)
+    sources: Mapping[str, Part] = field(default_factory=dict)
 
     async def run(self, tick: BrownoutTick) -> None:
         """Do every part; failures are logged, and taken up by the next tick."""
@@ -38,12 +50,19 @@ class Ticker:
             logger.info("brownout.tick_expired", extra={"event_id": tick.id})
             return
         done = [
+            *[await _part(name, partial(part, now)) for name, part in self.sources.items()],
             await _part("fold", folding),
             await _part("publish", lambda: publish_changes(folding.documents, folding.bus)),
+            await _part("settle", lambda: self._settle(now)),
             await _part("forget", lambda: forget_signals(folding.documents, now)),
+            *[await _part(name, partial(part, now)) for name, part in self.others.items()],
         ]
         # Each run says so: an alert of the installation fires when the lines stay away.
         logger.info("brownout.ticked", extra={"parts": len(done), "failed": done.count(False)})
+
+    async def _settle(self, now: datetime) -> int:
+        folding = self.folding
+        return await settle(folding.documents, folding.bus, folding.policies, now)
 
 
 async def forget_signals(documents: Documents, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from common.core.events import Event, Topic
 
@@ -33,6 +33,49 @@ class BrownoutModeChanged(Event):
     episode: str = Field(description="from leaving normal to being back")
     enforced: bool = Field(description="false: what would be done is only recorded")
     policy_version: int
+
+
+class BrownoutPolicyChanged(Event):
+    """Another version of the policy holds from now on."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["brownout.policy_changed"] = "brownout.policy_changed"
+
+    version: int
+    before: int = Field(description="the version that held until then; 0 ships with the code")
+    enforcement: str = Field(description="shadow or enforce")
+    note: str
+    actor: str = Field(description="email of who saved it")
+
+
+class BrownoutBlind(Event):
+    """A source of signals cannot tell how things stand; what it said before counts on for now.
+
+    One of these is one episode: it is published again under the same id, if at all.
+    """
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["brownout.blind"] = "brownout.blind"
+
+    source: str = Field(description="datadog, monitoring or rollup")
+    since: AwareDatetime = Field(description="when it was first found silent")
+    cause: Literal["unreachable", "no_data"] = Field(
+        description="unreachable: it does not answer; no_data: one of its monitors sees nothing"
+    )
+    monitor: str | None = Field(description="the monitor that sees nothing, null for all of them")
+    link: str | None
+
+
+class BrownoutSettled(Event):
+    """A scope has stayed normal for as long as the policy asks for (`incidents.resolve_after`)."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["brownout.settled"] = "brownout.settled"
+
+    scope: str
+    seq: int = Field(description="of the change to normal")
+    since: AwareDatetime = Field(description="when that was")
+    episode: str
 
 
 class BrownoutTick(Event):

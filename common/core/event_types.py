@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from common.core.brownout_events import BrownoutModeChanged, BrownoutTick
+from common.core.brownout_events import (
+    BrownoutBlind,
+    BrownoutModeChanged,
+    BrownoutPolicyChanged,
+    BrownoutSettled,
+    BrownoutTick,
+)
 from common.core.events import (
     BoundViolated,
     BudgetChanged,
@@ -18,6 +24,8 @@ from common.core.events import (
     UpstreamEvent,
     UsageEvent,
 )
+from common.core.incident_events import IncidentEvent
+from common.core.notification_events import NotificationFailed, NotificationTest
 
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
@@ -33,8 +41,21 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "budget.threshold_crossed": ThresholdCrossed,
     "budget.exhausted": BudgetExhausted,
     "spend.reconciled": SpendReconciled,
+    "brownout.blind": BrownoutBlind,
     "brownout.mode_changed": BrownoutModeChanged,
+    "brownout.policy_changed": BrownoutPolicyChanged,
+    "brownout.settled": BrownoutSettled,
     "brownout.tick": BrownoutTick,
+    "incident.opened": IncidentEvent,
+    "incident.joined": IncidentEvent,
+    "incident.acknowledged": IncidentEvent,
+    "incident.mitigated": IncidentEvent,
+    "incident.resolved": IncidentEvent,
+    "incident.reopened": IncidentEvent,
+    "incident.reviewed": IncidentEvent,
+    "incident.escalated": IncidentEvent,
+    "notification.failed": NotificationFailed,
+    "notification.test": NotificationTest,
     "budgets.sweep": SweepBudgets,
 }
 

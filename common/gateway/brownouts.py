@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from common.brownout.modes import PRIORITIES, Mode, Priority, scopes_of_call
+from common.brownout.own_evidence import OwnEvidence
 from common.brownout.plans import Caller, Draw, Plan, decide, plan
 from common.core.events import EditMade
 from common.core.ports import Clock
@@ -18,6 +19,8 @@ from common.gateway.access import may_use
 from common.gateway.brownout_copy import BrownoutCopy
 from common.gateway.call import Call
 from common.gateway.choice import Target
+from common.gateway.destinations import Destination
+from common.gateway.evidence_of_calls import evidence_of
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from common.gateway.treatment import Treatment
@@ -39,11 +42,15 @@ SHED_WAIT_S = 60
 
 _LONGEST_KEY = 64
 _BAD_REQUESTS = frozenset({400, 422})
+_NO_SUCH_MODEL = frozenset({403, 404})
+"""How providers refuse a model that they do not have, or not for this account."""
 
 
 @dataclass(slots=True)
 class Brownouts:
     """Decides and edits. One per process; it remembers which edits a provider has refused.
+
+    What its own calls show of their upstreams moves it beyond the state that all instances share.
 
     `draw` is the same in every process: whose turn it is to be treated does not depend on where a
     call arrives.
@@ -53,6 +60,7 @@ class Brownouts:
     clock: Clock
     draw: Draw
     entropy: Callable[[int], bytes]
+    own: OwnEvidence = field(default_factory=OwnEvidence)
     _resting: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def treat(
@@ -70,12 +78,11 @@ class Brownouts:
         Raises:
             Refusal: brownout_shed, brownout_strict.
         """
-        state = self.copy.state
-        if state.at_rest or not endpoint.metered:
+        state, policy, own = self.copy.state, self.copy.policy, self.own.scopes
+        if policy is None or (state.at_rest and not own) or not endpoint.metered:
             return target
-        policy = self.copy.policy
         caller = _caller(call, key, target)
-        decision = decide(state, policy, caller, self.clock.now(), self.draw)
+        decision = decide(state, policy, caller, self.clock.now(), self.draw, own=own)
         if decision is None:
             return target
         strict = self._is_strict(call, key, headers)
@@ -94,16 +101,41 @@ class Brownouts:
         )
         return _edited(call, target, reduction) if policy.enforced else target
 
+    def enter(self, call: Call) -> None:
+        """Count a call that is about to be sent, until `observe` is told that it has ended."""
+        if not self.own.reads_in_flight:
+            return
+        policy = self.copy.policy
+        if policy is not None and call.costs and call.destination is not None:
+            provider = _provider(call.destination)
+            call.in_flight = self.own.enter(policy, provider, call.facts.model, self.clock.now())
+
+    def observe(self, call: Call, ended_s: float) -> None:
+        """Take what a call that has ended says of its upstream.
+
+        Args:
+            call: any.
+            ended_s: when, by the monotonic clock.
+        """
+        self.own.leave(call.in_flight)
+        policy = self.copy.policy
+        if policy is None or not call.costs or call.destination is None:
+            return
+        ended = evidence_of(call, ended_s)
+        if ended is not None:
+            provider = _provider(call.destination)
+            self.own.record(policy, provider, call.facts.model, ended, self.clock.now())
+
     def was_refused(self, call: Call, status: int) -> bool:
         """Whether a provider's refusal may be due to an edit: then the original is sent."""
-        treatment = call.treatment
-        return treatment is not None and status in _BAD_REQUESTS and bool(treatment.applied)
+        return call.treatment is not None and bool(_blamed(call.treatment, status))
 
-    def take_back(self, call: Call) -> Target:
+    def take_back(self, call: Call, status: int) -> Target:
         """The call as its client sent it, after its edited form was refused."""
         treatment = call.treatment
         if treatment is None:
             raise LookupError("nothing was edited")
+        treatment.blamed = _blamed(treatment, status)
         treatment.edits = tuple(
             each.model_copy(update={"outcome": "rejected"}) if each.outcome == "applied" else each
             for each in treatment.edits
@@ -113,16 +145,16 @@ class Brownouts:
     def judge(self, call: Call, status: int) -> None:
         """Whether the original was accepted: then the edits are to blame, and rest for an hour."""
         treatment = call.treatment
-        if treatment is None or status in _BAD_REQUESTS:
+        if treatment is None or status in _BAD_REQUESTS | _NO_SUCH_MODEL:
             return
         now = self.clock.monotonic()
         if len(self._resting) >= MOST_RESTING:
             self._resting = {each: at for each, at in self._resting.items() if at > now}
-        for edit in treatment.edits:
-            if edit.outcome == "rejected" and len(self._resting) < MOST_RESTING:
+        for name in treatment.blamed:
+            if len(self._resting) < MOST_RESTING:
                 model = treatment.original.facts.model or ""
-                self._resting[model, edit.name] = now + RESTS_S
-                logger.warning("brownout.edit_refused", extra={"model": model, "edit": edit.name})
+                self._resting[model, name] = now + RESTS_S
+                logger.warning("brownout.edit_refused", extra={"model": model, "edit": name})
 
     def _is_strict(self, call: Call, key: Key, headers: Mapping[str, str]) -> bool:
         if headers.get(STRICT_HEADER, "").strip().lower() != "strict":
@@ -179,12 +211,21 @@ class Brownouts:
             if _is_allowed(each, key, target)
             and self._resting.get((model or "", name_of(each)), now) <= now
         ]
-        recipient = Recipient(endpoint, target.destination.name, model, caps)
+        to = target.destination
+        recipient = Recipient(endpoint, to.name, model, caps, to.provider)
         return reduce(target.body, recipient, wanted, call.book, may_miss_cache=failing)
 
     def _seconds(self, most: int) -> int:
         """A wait that spreads out those who come back."""
         return 1 + int.from_bytes(self.entropy(4), "big") % most
+
+
+def _blamed(treatment: Treatment, status: int) -> tuple[str, ...]:
+    """The edits that a provider's refusal may be due to."""
+    applied = tuple(edit.name for edit in treatment.applied)
+    if status in _NO_SUCH_MODEL:
+        return tuple(name for name in applied if name == "model")
+    return applied if status in _BAD_REQUESTS else ()
 
 
 def even_draw(hash_key: bytes) -> Draw:
@@ -204,12 +245,16 @@ def _caller(call: Call, key: Key, target: Target) -> Caller:
             org=key.org,
             team=key.team,
             agent=who.agent if who is not None else key.agent,
-            provider=target.destination.provider or target.destination.name,
+            provider=_provider(target.destination),
             model=target.facts.model,
         ),
         conversation=(who.session_hash if who is not None else None) or call.id,
         priority=PRIORITIES[call.priority],
     )
+
+
+def _provider(destination: Destination) -> str:
+    return destination.provider or destination.name
 
 
 def _is_allowed(wanted: Wanted, key: Key, target: Target) -> bool:

@@ -48,6 +48,8 @@ class Call:
     destination: Destination | None = None
     model_asked: str | None = None
     credential: str | None = None
+    managed: bool = False
+    """The installation's credential was shown upstream, not the caller's own."""
     provider_key_hash: str | None = None
     upstream_host: str | None = None
     simulated: bool = False
@@ -63,7 +65,11 @@ class Call:
     fit: str | None = None
     priority: str = "normal"
     treatment: Treatment | None = None
+    in_flight: tuple[str, ...] = ()
+    """The scopes it is counted in as waiting."""
     sent_s: float | None = None
+    tried_s: float | None = None
+    """When its last request was sent."""
     first_chunk_s: float | None = None
     upstream_status: int | None = None
     metered: Metered | None = None
@@ -73,6 +79,8 @@ class Call:
     error_code: str | None = None
     outcome: Outcome | None = None
     client_gone: bool = False
+    client_awaited: bool = False
+    """It ended in a wait for the client, not for the upstream."""
     unanswered: bool = False
     _cost: Cost | None = None
 
@@ -89,6 +97,11 @@ class Call:
         """How the call is read; None for what is free or not forwarded."""
         name = self.endpoint.form if isinstance(self.endpoint, Endpoint) else None
         return FORMS[name] if name is not None else None
+
+    @property
+    def costs(self) -> bool:
+        """Whether it asks for something that is billed."""
+        return isinstance(self.endpoint, Endpoint) and self.endpoint.metered
 
     @property
     def provider(self) -> str | None:

@@ -154,6 +154,7 @@ class Gateway:
                     lambda: deadlines.expect("first_byte", self.limits.first_byte_s),
                     lambda: self.spending.hold_again(call),
                 )
+                self.brownouts.enter(call)
                 sent = await self._sent(order, key)
                 try:
                     await relay(
@@ -209,6 +210,7 @@ class Gateway:
                 admitted.release()
                 admitted.settle(used_tokens(call))
             call.client_gone = deadlines.client_gone
+            call.client_awaited = deadlines.waiting_for == "client"
             if watch is not None:
                 watch.cancel()
 
@@ -265,7 +267,7 @@ class Gateway:
         if not self.brownouts.was_refused(call, sent.reply.status):
             return sent
         await sent.reply.aclose()
-        original = self.brownouts.take_back(call)
+        original = self.brownouts.take_back(call, sent.reply.status)
         original = await self._held(call, key, order.endpoint, original, order.incoming)
         sent = await self.sender.send(replace(order, target=original))
         self.brownouts.judge(call, sent.reply.status)
@@ -325,17 +327,21 @@ class Gateway:
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""
         self.spending.settle(call)
-        events = [call.event(self.clock.now(), self.clock.monotonic()), *call.findings]
-        publishing = asyncio.create_task(self._end(call, events))
+        ended_s = self.clock.monotonic()
+        events = [call.event(self.clock.now(), ended_s), *call.findings]
+        publishing = asyncio.create_task(self._end(call, events, ended_s))
         try:
             await asyncio.shield(publishing)
         except asyncio.CancelledError:
             await publishing
             raise
 
-    async def _end(self, call: Call, events: list[Event]) -> None:
-        await self._publish(events)
-        await self.spending.leave(call)
+    async def _end(self, call: Call, events: list[Event], ended_s: float) -> None:
+        try:
+            await self._publish(events)
+            await self.spending.leave(call)
+        finally:
+            self.brownouts.observe(call, ended_s)
 
     async def _publish(self, events: list[Event]) -> None:
         for event in events:

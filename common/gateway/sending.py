@@ -229,7 +229,8 @@ class Sender:
         order.before_each()
         started = self.clock.monotonic()
         call.sent_s = started if call.sent_s is None else call.sent_s
-        call.credential = key.credential
+        call.tried_s = started
+        call.credential, call.managed = key.credential, key.managed
         call.provider_key_hash = key.secret.fingerprint(self.hash_key)
         call.upstream_host = request.host
         call.upstream_status = status = None

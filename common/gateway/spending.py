@@ -256,6 +256,7 @@ class Spending:
             target.destination.name,
             target.facts.model,
             card.caps if card is not None else ModelCaps(),
+            target.destination.provider,
         )
         return Asked(target.body, target.facts, found, recipient)
 

@@ -12,7 +12,8 @@ class Treatment:
     """How one call is treated.
 
     `edits` are those that were planned, with what became of each. `original` is the call as its
-    client sent it. `retries` None: as often as without a brownout.
+    client sent it. `retries` None: as often as without a brownout. `blamed` names the edits that
+    its provider may have refused.
     """
 
     decision: Decision
@@ -21,6 +22,7 @@ class Treatment:
     original: Target
     edits: tuple[EditMade, ...] = ()
     retries: int | None = None
+    blamed: tuple[str, ...] = ()
 
     @property
     def applied(self) -> tuple[EditMade, ...]:

@@ -75,7 +75,7 @@ def least_cap(
     if form == "openai_completions":
         return 1, 0
     if form == "anthropic_messages":
-        return _of_claude(parsed.get("thinking"))
+        return _of_message(parsed.get("thinking"), model)
     if form == "openai_responses":
         reasoning = parsed.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
@@ -192,6 +192,11 @@ def _is_free(choice: object) -> bool:
         mode = listed.get("mode") if isinstance(listed, dict) else None
         return choice.get("type") == "allowed_tools" and mode == "auto"
     return choice in _FREE_CHOICES
+
+
+def _of_message(thinking: object, model: str) -> tuple[int, int] | None:
+    unasked = thinking is None and may_think_unasked(model)
+    return (CLAUDE_THINKING_FLOOR + 1, 0) if unasked else _of_claude(thinking)
 
 
 def _of_claude(thinking: object) -> tuple[int, int] | None:

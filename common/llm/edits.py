@@ -58,13 +58,15 @@ class NotSafe:
 class Recipient:
     """Who gets the request: the endpoint it was sent to, the upstream and model it goes to.
 
-    `caps` are those of the price book; without a card they are empty.
+    `caps` are those of the price book; without a card they are empty. `provider` is whose price
+    list the upstream is billed by, whatever it is called; None where nobody said.
     """
 
     endpoint: Endpoint
     upstream: str
     model: str | None
     caps: ModelCaps
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

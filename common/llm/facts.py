@@ -129,7 +129,10 @@ def parse_request(body: bytes) -> Mapping[str, Any] | None:
 
 
 def parse_object(body: bytes) -> Mapping[str, Any] | None:
-    """The body as a JSON object, or None (not JSON, not an object, integers beyond 64 bits)."""
+    """The body as a JSON object, or None (not JSON, not an object).
+
+    An integer beyond 64 bits is read as a float, and so as no count.
+    """
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

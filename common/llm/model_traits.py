@@ -24,16 +24,17 @@ from common.llm.reductions.wanted import Effort
 
 _WITHOUT_THOUGHTS = re.compile(
     r"gpt-3\.5|gpt-4|chatgpt-4|ft:gpt-(3\.5|4)|davinci|babbage"
-    r"|gpt-[5-9][0-9.]*-chat|claude|gemini-(1|2\.0)(?!.*thinking)"
+    r"|gpt-[5-9][0-9.]*-chat|gemini-(1|2\.0)(?!.*thinking)"
+    r"|claude-(v?[1-4]\b|instant|(opus|sonnet|haiku)-4\b)"
 )
 _TAKES_NO_THOUGHTS = re.compile(r"gemini-[12]\b")
-_MEDIA_MODEL = re.compile(r"audio|image|tts|omni-|veo|imagen")
+_MEDIA_MODEL = re.compile(r"audio|image|banana|tts|omni-|veo|imagen")
 
 _EDITION = re.compile(
     r"([:@].*|-\d{4}-\d\d-\d\d|-\d{8}|-\d{3}|-latest|-v\d+"
-    r"|-(preview|exp)(-\d\d-(\d{4}|\d\d))?)+$"
+    r"|(?<!\bo1)-(preview|exp)(-\d\d-(\d{4}|\d\d))?)+$"
 )
-"""What follows the name of a model without making it another one."""
+"""What follows the name of a model without making it another one, as it does of o1-preview."""
 
 _LONGEST_NAME = 120
 """No model has a longer one."""
@@ -85,7 +86,9 @@ _PRO = Efforts(_FROM_MEDIUM, None)
 _OPENAI: Mapping[str, Efforts] = MappingProxyType(
     {
         **dict.fromkeys(("o1", "o1-pro", "o3", "o3-mini", "o3-pro", "o4-mini"), _EARLY),
-        **dict.fromkeys(("gpt-5-codex", "gpt-oss-20b", "gpt-oss-120b"), _EARLY),
+        "gpt-5-codex": _EARLY,
+        # Whoever serves these sets how much they think unasked, and whether they can be asked.
+        **dict.fromkeys(("gpt-oss-20b", "gpt-oss-120b"), Efforts(_TO_HIGH, None)),
         **dict.fromkeys(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _GPT_5),
         "gpt-5-pro": Efforts(("high",), "high"),
         "gpt-5-1": Efforts(("none", *_TO_HIGH), "none"),

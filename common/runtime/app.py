@@ -20,6 +20,7 @@ from common.runtime.logs import configure_logs
 from common.runtime.settings import (
     BusSettings,
     ProxySettings,
+    ReachSettings,
     Settings,
     StateSettings,
     WarehouseSettings,
@@ -39,12 +40,13 @@ if TYPE_CHECKING:
     from common.adapters.upstream import HttpUpstream
     from common.brownout.folding import Folding
     from common.brownout.policies import Policies
-    from common.brownout.policy import Policy
     from common.brownout.ticks import Ticker
     from common.budgets.holdings import Holdings
     from common.budgets.reconciled import Reconciler
     from common.budgets.sweep import Sweeper
     from common.gateway.gateway import Gateway
+    from common.incidents.notifying import Notifier
+    from common.incidents.taking import Incidents
     from common.usage.gathering import Gathering
 
 
@@ -157,7 +159,7 @@ class App:
     def _upstream(self) -> "HttpUpstream":
         from common.adapters.upstream import HttpUpstream
 
-        return HttpUpstream(read_settings(ProxySettings).https_proxy)
+        return HttpUpstream(read_settings(ReachSettings).https_proxy)
 
     @cached_property
     def _holdings(self) -> "Holdings":
@@ -173,15 +175,9 @@ class App:
 
     @cached_property
     def _policies(self) -> "Policies":
-        from common.brownout.policies import Policies
-        from common.brownout.policy_models import policy_from_data
+        from common.runtime.policies import policies_of
 
-        def shipped() -> "Policy":
-            from common.brownout.policy_file import shipped_policy
-
-            return shipped_policy()
-
-        return Policies(self.documents, shipped, policy_from_data)
+        return policies_of(self.documents)
 
     @cached_property
     def brownout_fold(self) -> "Folding":
@@ -194,8 +190,41 @@ class App:
     def ticker(self) -> "Ticker":
         """Takes up, once a minute, what is left to do of brownouts."""
         from common.brownout.ticks import Ticker
+        from common.runtime.sources import asking_datadog
 
-        return Ticker(self.brownout_fold)
+        incidents = self.incidents
+        others = {"escalate": incidents.escalate, "tell_incidents": incidents.publish}
+        datadog = asking_datadog(self.brownout_fold, lambda: self._upstream)
+        return Ticker(self.brownout_fold, others, {"datadog": datadog})
+
+    @cached_property
+    def incidents(self) -> "Incidents":
+        """Makes incidents of what goes wrong."""
+        from common.incidents.taking import Incidents
+        from common.runtime.incidents import changes_of, rules_of
+
+        return Incidents(
+            self.documents,
+            self.bus,
+            self.clock,
+            self.entropy,
+            rules_of(self.documents, self._policies),
+            changes_of(self.documents),
+        )
+
+    @cached_property
+    def _to_channels(self) -> "HttpUpstream":
+        from common.adapters.upstream import HttpUpstream
+
+        return HttpUpstream()
+
+    @cached_property
+    def notifier(self) -> "Notifier":
+        """Tells people what happened."""
+        from common.runtime.notifications import make_notifier
+
+        ports = (self.documents, self.bus, self.clock, self.entropy)
+        return make_notifier(*ports, policies=self._policies, upstream=self._to_channels)
 
     @cached_property
     def gateway(self) -> "Gateway":
@@ -314,7 +343,7 @@ class App:
                     "bus.undelivered"
                 )  # It is on the disk and goes out at the next start.
             await self.local_bus.aclose()
-        for part in ("_upstream", "_pubsub_bus", "warehouse", "documents"):
+        for part in ("_upstream", "_to_channels", "_pubsub_bus", "warehouse", "documents"):
             if part in self.__dict__:
                 await self.__dict__[part].aclose()
 

@@ -9,7 +9,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.core.errors import InvalidSettings
@@ -105,7 +112,15 @@ class WarehouseSettings(Settings):
         return _required(self, "warehouse_url")
 
 
-class ProxySettings(StateSettings, BusSettings):
+class ReachSettings(Settings):
+    https_proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://.+",
+        description="Proxy through which providers and Datadog are reached, as http://HOST:PORT.",
+    )
+
+
+class ProxySettings(StateSettings, BusSettings, ReachSettings):
     """Settings of the function `proxy`."""
 
     openai_api_key: SecretStr | None = Field(
@@ -131,11 +146,6 @@ class ProxySettings(StateSettings, BusSettings):
         pattern=r"^http://(127\.0\.0\.1|localhost)(:\d+)?(/.*)?$",
         description="Simulated provider on this machine; the provider key `sim` reaches it. "
         "Set by scripts/dev; refused on Cloud Run.",
-    )
-    https_proxy: str | None = Field(
-        default=None,
-        pattern=r"^https?://.+",
-        description="Proxy through which providers are reached, as http://HOST:PORT.",
     )
     key_max_stale_s: float = Field(
         default=5, ge=1, le=300, description="Seconds within which every revocation is obeyed."
@@ -177,7 +187,16 @@ class ProxySettings(StateSettings, BusSettings):
         return _required(self, "fingerprint_key")
 
 
-class WebhookSettings(StateSettings, BusSettings):
+class ScopeSettings(Settings):
+    default_org: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Organisation of the teams and agents that alerts, pins and policies name "
+        "without one.",
+    )
+
+
+class WebhookSettings(StateSettings, BusSettings, ScopeSettings):
     """Settings of the function `brownout_webhook`."""
 
     brownout_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -186,11 +205,6 @@ class WebhookSettings(StateSettings, BusSettings):
         description="What senders of alerts show, as X-Brownout-Token or as password of basic "
         "authentication: 16 characters or more; two separated by a comma while one replaces the "
         "other. None: every sender is refused.",
-    )
-    default_org: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
-        description="Organisation of the teams and agents that alerts name without one.",
     )
 
     @field_validator("brownout_tokens", mode="before")
@@ -209,8 +223,55 @@ class WebhookSettings(StateSettings, BusSettings):
         return value
 
 
-class BrownoutTickSettings(StateSettings, BusSettings):
+class DatadogSettings(Settings):
+    datadog_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATADOG_API_KEY", "DD_API_KEY"),
+        description="API key of the Datadog account whose monitors are asked once a minute, also "
+        "as DD_API_KEY. Without both keys what webhooks tell counts alone.",
+    )
+    datadog_app_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATADOG_APP_KEY", "DD_APP_KEY"),
+        description="Application key beside DATADOG_API_KEY, also as DD_APP_KEY. It needs the "
+        "right monitors_read and no other.",
+    )
+    datadog_site: str = Field(
+        default="datadoghq.com",
+        validation_alias=AliasChoices("DATADOG_SITE", "DD_SITE"),
+        pattern=r"^([a-z]{2}[0-9]{1,2}\.)?(datadoghq\.(com|eu)|ddog-gov\.com)$",
+        description="Where the Datadog account is, as datadoghq.eu or us5.datadoghq.com; also as "
+        "DD_SITE.",
+    )
+
+    @field_validator("datadog_api_key", "datadog_app_key")
+    @classmethod
+    def _fit_for_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        text = "" if value is None else value.get_secret_value()
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("a key has printable ASCII characters without spaces")
+        return value
+
+
+class BrownoutTickSettings(
+    StateSettings, BusSettings, ScopeSettings, ReachSettings, DatadogSettings
+):
     """Settings of the function `brownout_tick`."""
+
+
+class IncidentsSettings(StateSettings, BusSettings):
+    """Settings of the function `incidents`."""
+
+
+class NotifierSettings(StateSettings, BusSettings):
+    """Settings of the function `notifier`."""
+
+    console_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Address of the console, which links in messages lead to. None: they lead to "
+        "the alert alone.",
+    )
 
 
 class UsageSettings(StateSettings):
@@ -221,7 +282,7 @@ class BudgetsSettings(StateSettings, BusSettings, WarehouseSettings):
     """Settings of the function `budgets`."""
 
 
-class ApiSettings(StateSettings, BusSettings, WarehouseSettings):
+class ApiSettings(StateSettings, BusSettings, WarehouseSettings, ScopeSettings):
     """Settings of the function `api`."""
 
     api_auth: Literal["iam", "dev"] = Field(
@@ -251,6 +312,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "proxy": ProxySettings,
     "brownout_webhook": WebhookSettings,
     "brownout_tick": BrownoutTickSettings,
+    "incidents": IncidentsSettings,
+    "notifier": NotifierSettings,
     "usage": UsageSettings,
     "budgets": BudgetsSettings,
     "api": ApiSettings,

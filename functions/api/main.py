@@ -30,6 +30,7 @@ def _application() -> Api:
         price_book=app().price_book,
         authenticate=_authenticator(),
         version=app().version,
+        default_org=SETTINGS.default_org,
     )
 
 

@@ -23,6 +23,7 @@ async def brownout_webhook(request: Request) -> Response:
 def _webhooks() -> Webhooks:
     return Webhooks(
         documents=app().documents,
+        bus=app().bus,
         clock=app().clock,
         entropy=app().entropy,
         tokens=[Secret(token.get_secret_value()) for token in SETTINGS.brownout_tokens],

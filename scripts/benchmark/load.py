@@ -67,12 +67,12 @@ async def _run(address: str, load: Load) -> Result:
     loop = asyncio.get_running_loop()
     left = iter(range(load.calls))
     latencies: list[float] = []
-    connections: list[_Connection] = []
+    connections: list[Connection] = []
     async with asyncio.timeout(DEADLINE_S):
         try:
             for _ in range(load.connections):
                 _, connection = await loop.create_connection(
-                    _Connection, parts.hostname or "", parts.port or 0
+                    Connection, parts.hostname or "", parts.port or 0
                 )
                 connections.append(connection)
             started_s = time.perf_counter()
@@ -90,7 +90,7 @@ async def _run(address: str, load: Load) -> Result:
 
 
 async def _call_on(
-    connection: "_Connection", request: bytes, left: Iterator[int], latencies: list[float]
+    connection: "Connection", request: bytes, left: Iterator[int], latencies: list[float]
 ) -> None:
     for _ in left:
         started_s = time.perf_counter()
@@ -100,7 +100,7 @@ async def _call_on(
             raise CallFailed(f"answered with {status}: {connection.body.decode(errors='replace')}")
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection; one call at a time."""
 
     def __init__(self) -> None:

@@ -62,8 +62,8 @@ async def _make_key(data: Path) -> str:
         await documents.aclose()
 
 
-async def store_key(documents: Documents) -> str:
-    """Store a new gateway key; its text."""
+async def store_key(documents: Documents, agent: str = "assistant") -> str:
+    """Store a new gateway key of an agent; its text."""
     text = new_key_text(os.urandom)
     digest = key_digest(text)
     assert digest is not None
@@ -74,7 +74,7 @@ async def store_key(documents: Documents) -> str:
         line=key_id_of(digest),
         org="acme",
         team="search",
-        agent="assistant",
+        agent=agent,
         project=None,
         tags={},
         may_act_as=(),

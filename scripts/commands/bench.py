@@ -18,6 +18,8 @@ from typing import Annotated
 
 import typer
 
+from scripts.benchmark import enforcement
+from scripts.benchmark.brownouts import measure_brownouts
 from scripts.benchmark.budgets import repeat_budgets
 from scripts.benchmark.deployed import deploy
 from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure, repeat_once
@@ -50,8 +52,11 @@ def main(
         typer.Option(
             "--emulators",
             help="With --rollups: on the emulators that FIRESTORE_EMULATOR_HOST, "
-            "PUBSUB_EMULATOR_HOST and BIGQUERY_EMULATOR_HOST name.",
+            "PUBSUB_EMULATOR_HOST and BIGQUERY_EMULATOR_HOST name; with --brownout on the first.",
         ),
+    ] = False,
+    brownout: Annotated[
+        bool, typer.Option("--brownout", help="Measure how soon alerts are enforced instead.")
     ] = False,
 ) -> None:
     """Measure the gateway beside the provider alone, and beside nginx where it is installed."""
@@ -65,12 +70,14 @@ def main(
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
         if rollups:
             about, runs = _measure_rollups(Path(folder), quick=quick, emulators=emulators)
+        elif brownout:
+            about, runs = _measure_brownout(Path(folder), quick=quick, emulators=emulators)
         else:
             about, runs = _measure(Path(folder), quick=quick)
     for name, value in about.items():
         typer.echo(f"{name}: {value}")
     typer.echo("\n".join(["", *table(runs)]))
-    if nginx_binary() is None and not rollups:
+    if nginx_binary() is None and not (rollups or brownout):
         typer.echo("nginx is not installed, so its rows are left out.")
     if json_file is not None:
         json_file.write_text(json.dumps(document(about, runs), indent=2) + "\n")
@@ -90,6 +97,7 @@ def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure,
             size = QUICK if quick else FULL
             once = repeat_once(proxy, usage, place, size, cpus)
             once |= repeat_budgets(proxy, place / "budgets", size, cpus)
+            once |= measure_brownouts()
             for figure, value in once.items():
                 runs.setdefault(figure, []).append(value)
             shutil.rmtree(place)
@@ -113,6 +121,24 @@ def _measure_rollups(
         for figure, value in once.items():
             runs.setdefault(figure, []).append(value)
     return about, runs
+
+
+def _measure_brownout(
+    folder: Path, *, quick: bool, emulators: bool
+) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+    firestore = os.environ.get("FIRESTORE_EMULATOR_HOST") if emulators else None
+    if emulators and firestore is None:
+        typer.echo("FIRESTORE_EMULATOR_HOST must name an emulator.", err=True)
+        raise typer.Exit(code=2)
+    proxy, webhook = (
+        deploy(name, folder / "deployed" / name) for name in ("proxy", "brownout_webhook")
+    )
+    about = machine((proxy.folder / "requirements.txt").read_text())
+    about["state"] = "a file" if firestore is None else "Firestore emulator"
+    alerts = enforcement.QUICK if quick else enforcement.FULL
+    place = folder / "enforcement"
+    once = enforcement.measure_enforcement(proxy, webhook, place, alerts, firestore=firestore)
+    return about, {figure: [value] for figure, value in once.items()}
 
 
 if __name__ == "__main__":

@@ -11,10 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from scripts.commands.cloudops_apply import apply_manifest
+from scripts.commands.cloudops_brownout import brownout
 from scripts.commands.cloudops_budgets import budgets, key_budget
+from scripts.commands.cloudops_channels import channels
 from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text, segment
 from scripts.commands.cloudops_doctor import doctor
 from scripts.commands.cloudops_import import imports
+from scripts.commands.cloudops_incidents import incidents
 from scripts.commands.cloudops_session import (
     AsJson,
     Given,
@@ -46,6 +49,9 @@ for name, group in (
     ("projects", projects),
     ("budgets", budgets),
     ("upstreams", upstreams),
+    ("channels", channels),
+    ("brownout", brownout),
+    ("incidents", incidents),
     ("import", imports),
 ):
     app.add_typer(group, name=name)

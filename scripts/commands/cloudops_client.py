@@ -99,8 +99,12 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self._answer("GET", path, params=given)
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._answer("POST", path, json=body)
+    def post(
+        self, path: str, body: dict[str, Any], *, version: str | None = None
+    ) -> dict[str, Any]:
+        """`version` is the one that was read, where what is made follows another."""
+        condition = {} if version is None else {"if-match": f'"{version}"'}
+        return self._answer("POST", path, json=body, headers=condition)
 
     def attempt(self, path: str, body: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
         """Whether a POST succeeded, and its answer or problem."""

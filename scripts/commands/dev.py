@@ -24,7 +24,7 @@ from common.core.ports import Ref
 from common.runtime.app import app
 from scripts.local_stack.application import SIMULATED_PATH, LocalStack
 from scripts.local_stack.cloud_engines import check_settings, emulated_deliveries, make_tables
-from scripts.local_stack.demo import print_welcome, seed
+from scripts.local_stack.demo import BROWNOUT_TOKEN, ORG, print_welcome, seed
 from scripts.local_stack.pushes import push_subscriptions
 from scripts.local_stack.schedules import publish_on_time
 from scripts.simulated.server import create_app
@@ -100,8 +100,16 @@ def _set_environment(data: Path, address: str) -> dict[str, bool]:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
         managed[name] = os.environ.setdefault(name, "sim") != "sim"
     os.environ.setdefault("SIMULATED_PROVIDER_URL", f"{address}{SIMULATED_PATH}")
+    os.environ.setdefault("BROWNOUT_TOKENS", BROWNOUT_TOKEN)
+    os.environ.setdefault("DEFAULT_ORG", ORG)
     os.environ.update(DATA_DIR=str(data), API_AUTH="dev")
     return managed
+
+
+def _shown_token() -> str:
+    """The demo's token of senders of alerts. Any other is a secret, and is not printed."""
+    token = os.environ["BROWNOUT_TOKENS"]
+    return token if token == BROWNOUT_TOKEN else "ONE_OF_BROWNOUT_TOKENS"
 
 
 class _Server(uvicorn.Server):
@@ -155,7 +163,7 @@ async def _serve(
             serving.add_done_callback(lambda _: schedules.cancel())
             await server.serving.wait()
             print(f"ready {address}", flush=True)
-            print_welcome(address, await seed(address, data), managed)
+            print_welcome(address, await seed(address, data), managed, _shown_token())
     finally:
         if deliveries is not None:
             await deliveries.aclose()

@@ -5,6 +5,7 @@ between these markers is replaced. Tables: `endpoints`, `functions`, `settings`,
 `terraform-variables` and `terraform-outputs`.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,15 +136,22 @@ def settings_table() -> str:
 
 def functions_table() -> str:
     rows = [
-        "| function | called by | publishes | state | warehouse | memory | at once | timeout |",
-        "|---|---|---|---|---|---|---|---|",
+        "| function | job | called by | publishes | state, warehouse | memory, at once, timeout |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in read_functions(ROOT).items():
         called = _list(tuple(_caller(trigger) for trigger in row.triggers))
         topics = _list(row.publishes) or "-"
-        size = f"{row.memory} | {row.concurrency} | {row.timeout} s"
-        rows.append(f"| `{name}` | {called} | {topics} | {row.state} | {row.warehouse} | {size} |")
+        size = f"{row.memory}, {row.concurrency}, {row.timeout} s"
+        stores = f"{row.state}, {row.warehouse}"
+        rows.append(f"| `{name}` | {_job(name)} | {called} | {topics} | {stores} | {size} |")
     return "\n".join(rows)
+
+
+def _job(name: str) -> str:
+    """What a function is for, as the first line of its module says."""
+    tree = ast.parse((ROOT / "functions" / name / "main.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").partition(": ")[2].rstrip(".")
 
 
 def _caller(trigger: Trigger) -> str:

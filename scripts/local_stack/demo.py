@@ -17,6 +17,8 @@ AGENTS = {"search": "assistant", "support": "helpdesk"}
 """Team and agent."""
 
 KEYS_FILE = "demo-keys.json"
+BROWNOUT_TOKEN = "demo-brownout-token"  # noqa: S105 - of a stack that only this machine reaches
+"""What senders of alerts show, unless the environment names another one."""
 
 
 async def seed(address: str, data: Path) -> dict[str, str]:
@@ -31,10 +33,13 @@ async def seed(address: str, data: Path) -> dict[str, str]:
             if name not in keys or not await _usable(api, agent):  # the state may be another one
                 keys[name] = await _key(api, agent)
                 _keep(data / KEYS_FILE, keys)
+        await _enforce(api)
     return keys
 
 
-def print_welcome(address: str, keys: dict[str, str], managed: dict[str, bool]) -> None:
+def print_welcome(
+    address: str, keys: dict[str, str], managed: dict[str, bool], brownout_token: str
+) -> None:
     """What a newcomer does next."""
     for name, key in keys.items():
         print(f"gateway key ({name}): {key}")
@@ -52,6 +57,13 @@ Answers come from a simulated provider (provider key: sim){note}. Paste:
 
 With an SDK, set base_url to {address}/openai/v1, {address}/anthropic or {address}/gemini and
 use a gateway key as API key. Your own provider key: as API key, with x-gateway-key beside it.
+
+An alert that asks for less of every call, for half an hour or until you pin normal mode:
+
+{_first_alert(address, brownout_token)}
+  scripts/cloudops{url} brownout status
+  scripts/cloudops{url} brownout pin global normal --reason "enough seen"
+
 Ctrl+C stops; data stay.""",
         flush=True,
     )
@@ -69,6 +81,38 @@ def _first_call(address: str, key: str) -> str:
     client = openai.OpenAI(base_url="{address}/openai/v1", api_key="{key}"); \\
     print(client.chat.completions.create(model="gpt-5-mini", \\
       messages=[{{"role": "user", "content": "Hello"}}]).to_json())'"""
+
+
+def _first_alert(address: str, token: str) -> str:
+    """A command that sends what a monitor would send, with what this machine has.
+
+    An alert of the same id is the same alert: each time it is pasted it is another one.
+    """
+    target = f"{address}/api/webhooks/datadog/brownout"
+    alert = '"monitor":"demo","transition":"Triggered","tags":"brownout:soft"'
+    if shutil.which("curl"):
+        return f"""\
+  curl -s {target} \\
+    -H 'x-brownout-token: {token}' -H 'content-type: application/json' \\
+    -d '{{"id":"'$(date +%s)'",{alert}}}'"""
+    return f"""\
+  .venv/bin/python -c 'import httpx, time; \\
+    print(httpx.post("{target}", headers={{"x-brownout-token": "{token}"}}, \\
+      json={{"id": str(time.time()),{alert}}}).text)'"""
+
+
+async def _enforce(api: httpx.AsyncClient) -> None:
+    """Where nobody has saved a policy, the one that ships with the code, enforced."""
+    found = await api.get("/brownout/policies/current")
+    current = found.raise_for_status().json()["data"]
+    if current["version"] == 0:
+        policy = {**current["policy"], "enforcement": "enforce"}
+        answer = await api.post(
+            "/brownout/policies",
+            json={"policy": policy, "note": "the demo enforces what ships with the code"},
+            headers={"if-match": '"0"'},
+        )
+        answer.raise_for_status()
 
 
 async def _create(api: httpx.AsyncClient, collection: str, body: dict[str, str]) -> None:

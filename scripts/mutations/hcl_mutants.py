@@ -38,7 +38,7 @@ Change = tuple[Kind, str, str, int]
 
 _NAMES = re.compile(
     r"(?<![\w.])(?:var\.\w+|local\.\w+|each\.(?:key|value(?:\.\w+)*)"
-    r"|(?:data\.)?(?:google|random|time)_\w+\.\w+(?:\[[^\[\]]*\])?(?:\.\w+)?"
+    r"|(?:data\.)?(?:datadog|google|random|time)_\w+\.\w+(?:\[[^\[\]]*\])?(?:\.\w+)?"
     r"|module\.\w+(?:\[[^\[\]]*\])?\.\w+)"
 )
 _STRING = re.compile(r'^"((?:[^"\\$%]|\\.)*)"$')
@@ -124,7 +124,7 @@ def _is_of_schema(text: str, piece: Piece) -> bool:
         and piece.name not in FOR_TERRAFORM
         and bool(around)
         and all(each.kind == "block" for each in around)
-        and around[0].name.startswith(("resource google_", "data ", "module "))
+        and around[0].name.startswith(("resource datadog_", "resource google_", "data ", "module "))
         and around[-1].name != "lifecycle"
         and not around[-1].name.startswith("dynamic ")
         and not _holds_others(text, piece)

@@ -6,13 +6,14 @@ it was taken from, is named for that. Blocks that depend on a refused one are no
 rest is tried again until nobody is refused any more.
 """
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.mutations.mutant import Kind, Mutant
-from scripts.terraform_checks.checkouts import Checkout, Message
+from scripts.terraform_checks.checkouts import COMPANIONS, Checkout, Message
 
 SUMMARIES: Mapping[Kind, str] = {
     "rename": "Unsupported argument",
@@ -55,14 +56,30 @@ def _round(checkout: Checkout, kind: Kind, mutants: Iterable[Mutant]) -> set[Mut
             (checkout.root / file).write_text(text, encoding="utf-8")
             placed += places
         named = [
-            diagnostic
-            for diagnostic in checkout.validate()
+            _from_the_root(diagnostic, folder)
+            for folder in {_validated_in(file) for file in by_file}
+            for diagnostic in checkout.validate(folder)
             if diagnostic["summary"] == SUMMARIES[kind] and "range" in diagnostic
         ]
     finally:
         for file, text in before.items():
             (checkout.root / file).write_text(text, encoding="utf-8")
     return {place.mutant for place in placed if any(_is_about(each, place) for each in named)}
+
+
+def _validated_in(file: str) -> str:
+    """The configuration whose validation reads this file."""
+    folder = Path(file).parent.relative_to("terraform").as_posix()
+    return folder if folder in COMPANIONS else "."
+
+
+def _from_the_root(diagnostic: Message, folder: str) -> Message:
+    """The diagnostic with its file as seen from `terraform/`, not from the folder validated."""
+    span = diagnostic["range"]
+    return {
+        **diagnostic,
+        "range": {**span, "filename": posixpath.normpath(f"{folder}/{span['filename']}")},
+    }
 
 
 def _apply_all(text: str, mutants: Iterable[Mutant]) -> tuple[str, list[Placed]]:

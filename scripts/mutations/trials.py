@@ -17,7 +17,13 @@ from scripts.commands import lock
 from scripts.functions_table import Table, parse_table
 from scripts.mutations.mutant import Mutant
 from scripts.terraform_checks import resource_rules, rights, table_rules, text_rules
-from scripts.terraform_checks.checkouts import Checkout, counts, messages, modules
+from scripts.terraform_checks.checkouts import (
+    COMPANIONS,
+    Checkout,
+    counts,
+    messages,
+    modules,
+)
 from scripts.terraform_checks.designed_events import Sources
 from scripts.terraform_checks.hcl_text import read
 from scripts.terraform_checks.mocked_apply import (
@@ -88,6 +94,9 @@ class Trial:
         if example := EXAMPLES.get(path.parent.as_posix()):
             yield from self._of_apply(example)
             yield from self._of_own_tests(".", "examples.tftest.hcl")
+            return
+        if path.parent.as_posix() in COMPANIONS:
+            yield from self._of_own_tests(path.parent.as_posix())
             return
         if path.parent == Path() and (own := OWN_TESTS.get(path.name)):
             yield from self._of_own_tests(".", own)

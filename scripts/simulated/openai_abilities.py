@@ -232,6 +232,8 @@ def _check_reasoning(body: Mapping[str, Any], model: Model, can: Abilities) -> N
         for name in ("effort", "summary"):
             if reasoning.get(name) is not None:
                 raise _unsupported(f"reasoning.{name}")
+    elif reasoning.get("effort") is not None and not can.efforts:
+        raise _unsupported("reasoning.effort")
     elif reasoning.get("effort") not in (None, *can.efforts):
         raise _unsupported_here("reasoning.effort", reasoning["effort"], model, can.efforts)
     if model.reasons and effort_of(model, reasoning.get("effort")) != "none":

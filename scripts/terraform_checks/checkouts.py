@@ -1,8 +1,8 @@
 """A copy of what Terraform reads, so that nothing it writes lands in the checkout.
 
 `terraform/` with the files beside it that it reads: the table of functions, the tables of the
-warehouse and the bundles. Whatever `terraform` is on PATH is run, with whatever providers its
-configuration finds; a lock file or a state of the checkout never comes along.
+warehouse, the policy of brownouts and the bundles. Whatever `terraform` is on PATH is run, with
+whatever providers its configuration finds; no lock file and no state of the checkout comes along.
 """
 
 import json
@@ -20,8 +20,14 @@ import orjson
 from scripts.commands.bundle import write_bundles
 from scripts.functions_table import read_functions
 
-READ_BESIDE = (Path("functions/functions.yaml"), Path("common/warehouse"))
+READ_BESIDE = (
+    Path("functions/functions.yaml"),
+    Path("common/warehouse"),
+    Path("common/brownout/defaults.yaml"),
+)
 """What Terraform's files name outside of their folder, but for the bundles in `dist`."""
+COMPANIONS = ("modules/datadog", "modules/monitoring", "modules/policy")
+"""Configurations that no installation needs, and that are applied by themselves."""
 LEFT_OUT = shutil.ignore_patterns(
     ".terraform*", "*.tfstate*", "*.tfvars", "backend_override.tf", "__pycache__"
 )

@@ -131,7 +131,7 @@ def _service(of: Installation, key: str, function: Function) -> dict[str, Any]:
                 "secret": f"{of.prefix}-{name}",
                 "version": _version(name),
             }
-            for setting, name in sorted(function.secrets.items())
+            for setting, name in sorted(_settings(of, function).items())
             if name in _mounted(of)
         ],
     }
@@ -220,6 +220,14 @@ def _told(of: Installation, _sources: Sources) -> Iterator[Row]:
                 "user_labels": of.labels,
             },
         )
+
+
+def _settings(of: Installation, function: Function) -> dict[str, str]:
+    """Secrets by the variables that hold them: those of the table, and those that people name."""
+    chosen = {name.upper().replace("-", "_"): name for name in _mounted(of)}
+    return function.secrets | {
+        setting: name for setting, name in chosen.items() if function.is_named_by_people(setting)
+    }
 
 
 def _mounted(of: Installation) -> list[str]:

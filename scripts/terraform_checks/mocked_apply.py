@@ -23,7 +23,7 @@ Values = Mapping[str, Any]
 FOLDER = "applied"
 """Where the generated tests lie in the copy, beside the tests of the checkout itself."""
 PUBSUB_AGENT = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com"
-SECRETS = ("openai-api-key", "anthropic-api-key", "gemini-api-key")
+SECRETS = ("openai-api-key", "anthropic-api-key", "gemini-api-key", "channel-ops-slack")
 CANARIES = {name: f"canary-of-{name}" for name in SECRETS}
 """What stands for the values of secrets that people give."""
 GENERATED = "generated-fingerprint-key-0123456789abcdefghijkl"

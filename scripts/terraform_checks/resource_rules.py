@@ -176,7 +176,9 @@ def does_not_start(applied: Applied, sources: Sources) -> list[str]:
         found += [f"{key}: {problem}" for problem in refusals(key, given)]
         known = {name.upper() for name in SETTINGS[key].model_fields} if key in SETTINGS else set()
         found += [
-            f"{key}: nobody reads {name}" for name in sorted({*given} - known - OF_THE_PLATFORM)
+            f"{key}: nobody reads {name}"
+            for name in sorted({*given} - known - OF_THE_PLATFORM)
+            if not sources.table.functions[key].is_named_by_people(name)
         ]
     return found
 

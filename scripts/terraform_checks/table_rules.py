@@ -18,7 +18,7 @@ from common.core.events import Event
 from common.runtime.settings import SETTINGS, ProxySettings, Settings
 from common.usage.gathering import AT_ONCE
 from scripts.commands.lock import LAPTOP_EXTRAS
-from scripts.functions_table import Function, Table, TopicTrigger
+from scripts.functions_table import Function, Table, TopicTrigger, setting_of
 
 DECORATOR = "functions_framework.aio.http"
 
@@ -32,15 +32,38 @@ FACTS = {
     "bound.violated": "which call cost more than was held for it",
     "credential.failed": "which of the installation's keys a provider refuses",
     "lease.written_off": "what counts as spent because nobody told",
-    "budget.threshold_crossed": "which budget comes to its end",
     "budget.exhausted": "which budget refuses calls",
+    "incident.opened": "what went wrong",
+    "incident.joined": "what made it worse",
+    "incident.acknowledged": "who has seen it",
+    "incident.mitigated": "what is right again",
+    "incident.resolved": "and has stayed right",
+    "incident.reopened": "what is wrong again",
+    "incident.reviewed": "what was learned of it",
+    "incident.escalated": "who is told that it goes on",
+    "notification.failed": "which channel did not take a message",
+    "notification.test": "who tries which channel",
+    "brownout.policy_changed": "who saved which version of the policy",
 }
-"""Types that no function takes: whoever wants to be told subscribes to the topic of events."""
+"""Types that no function asks for by name: `notifier`, which is given all, tells people of some,
+and whoever else wants to be told subscribes to the topic of events."""
 
 TOLD_FROM_OUTSIDE = {
     "spend.reconciled": "whoever reads the bills of a provider publishes it",
 }
 """Types that a function takes and no function publishes."""
+
+ALONE = {
+    "brownout_tick": "two ticks at a time would fold and publish the same",
+    "budgets": "two sweeps at a time would ask the warehouse twice",
+}
+"""Functions of which one instance does one thing at a time."""
+
+NAMED_BY_PEOPLE = {"notifier": ("channel-",)}
+"""Functions that read variables whose names people choose, by how those of their secrets begin."""
+
+EVERY_MINUTE = ("brownout.tick", "budgets.sweep")
+"""Commands whose takers count on the next one."""
 
 CLIENTS = {"state": "state-cloud", "publishes": "bus-cloud", "warehouse": "warehouse-cloud"}
 """The extra that a right needs on Cloud Run."""
@@ -123,6 +146,7 @@ def unknown_settings(table: Table, code: Code) -> list[str]:
         known = {key.upper() for key in fields}
         found += [f"{name}: nobody reads {each}" for each in sorted({*row.env} - known)]
         found += [f"{name}: {each} is a secret" for each in sorted({*row.env} & secrets)]
+        found += [f"{name}: {each} is a secret" for each in row.env if row.is_named_by_people(each)]
         found += [f"{name}: {each} is no secret" for each in sorted({*row.secrets} - secrets)]
         found += [f"{name}: {each} is not given" for each in sorted(secrets - {*row.secrets})]
     return found
@@ -134,7 +158,16 @@ def secrets_of_other_settings(table: Table, _code: Code) -> list[str]:
         f"{name}: {setting} is given {secret}"
         for name, row in table.functions.items()
         for setting, secret in row.secrets.items()
-        if secret != setting.lower().replace("_", "-")
+        if setting != setting_of(secret)
+    ]
+
+
+def prefixes_nobody_reads(table: Table, _code: Code) -> list[str]:
+    """Only who asks for variables by their names may be given secrets by their beginnings."""
+    return [
+        f"{name}: is given secrets of {row.secret_prefixes}, and reads those of {read}"
+        for name, row in table.functions.items()
+        if row.secret_prefixes != (read := NAMED_BY_PEOPLE.get(name, ()))
     ]
 
 
@@ -194,14 +227,17 @@ def unknown_types(table: Table, code: Code) -> list[str]:
 
 
 def types_without_an_end(table: Table, code: Code) -> list[str]:
-    """Each type is taken by a function or listed as a fact, and published or told from outside."""
+    """Each type is taken by a function or listed as a fact, and published or told from outside.
+
+    A function that is given all types of a topic takes none for certain.
+    """
     found = []
     scheduled = {schedule.command for schedule in table.schedules.values()}
     for type_, event in code.events.items():
         taken = [
             name
             for name, trigger in _subscriptions(table)
-            if trigger.topic == event.topic and wants(trigger.types, type_)
+            if trigger.topic == event.topic and trigger.types and wants(trigger.types, type_)
         ]
         published = event.__name__ in code.constructed or type_ in scheduled
         if not taken and type_ not in FACTS:
@@ -262,14 +298,14 @@ def sizes_the_code_does_not_expect(table: Table, _code: Code) -> list[str]:
         call_s = ProxySettings.model_fields["call_timeout_s"].default
         if proxy.timeout < call_s:
             found.append(f"proxy: a call may last {call_s} s, and is cut after {proxy.timeout}")
-    if (budgets := table.functions.get("budgets")) and (
-        budgets.concurrency,
-        budgets.instances.max,
-    ) != (1, 1):
-        found.append("budgets: two sweeps at a time would ask the warehouse twice")
-    sweeps = [s.cron for s in table.schedules.values() if s.command == "budgets.sweep"]
-    if sweeps != ["* * * * *"]:
-        found.append("budgets.sweep: not every minute")
+    for name, why in ALONE.items():
+        alone = table.functions.get(name)
+        if alone and (alone.concurrency, alone.instances.max) != (1, 1):
+            found.append(f"{name}: {why}")
+    for command in EVERY_MINUTE:
+        crons = [each.cron for each in table.schedules.values() if each.command == command]
+        if crons != ["* * * * *"]:
+            found.append(f"{command}: not every minute")
     return found
 
 
@@ -280,6 +316,7 @@ RULES: tuple[Rule, ...] = (
     other_entry_points,
     unknown_settings,
     secrets_of_other_settings,
+    prefixes_nobody_reads,
     rights_nobody_uses,
     other_extras,
     unknown_types,

@@ -12,7 +12,7 @@ from scripts.terraform_checks.hcl_text import Piece, mask, pieces
 Files = Mapping[str, str]
 
 REFERENCE = re.compile(
-    r"\b(?<![.\w])((?:data\.)?(?:google|random|time|terraform)_\w+\.\w+|module\.\w+|local\.\w+|var\.\w+)"
+    r"\b(?<![.\w])((?:data\.)?(?:datadog|google|random|time|terraform)_\w+\.\w+|module\.\w+|local\.\w+|var\.\w+)"
 )
 APIS = "google_project_service.api"
 
@@ -82,6 +82,7 @@ REPLACED_WITHOUT_A_GAP = (
 """What is made anew before the old one goes."""
 
 CONSTRAINTS = {
+    "datadog": ("DataDog/datadog", ">= 3.82.0, < 5.0.0"),
     "google": ("hashicorp/google", ">= 7.21.0, < 8.0.0"),
     "google-beta": ("hashicorp/google-beta", ">= 7.21.0, < 8.0.0"),
     "random": ("hashicorp/random", ">= 3.7.0, < 4.0.0"),
@@ -89,8 +90,23 @@ CONSTRAINTS = {
 }
 """Providers and the versions whose arguments the files use; the next major may change them."""
 
-SEALED = {"ephemeral": "true", "sensitive": "true"}
-"""What a variable has whose value must be in no plan and no state."""
+_OF_AN_INSTALLATION = {"google", "google-beta", "random", "time"}
+REQUIRED = {
+    "": _OF_AN_INSTALLATION,
+    "examples/complete/": _OF_AN_INSTALLATION,
+    "examples/minimal/": _OF_AN_INSTALLATION,
+    "modules/datadog/": {"datadog"},
+    "modules/function/": {"google"},
+    "modules/monitoring/": {"google"},
+    "modules/policy/": set[str](),
+}
+"""The providers of each configuration."""
+
+SEALED = {
+    "secret_values": {"ephemeral": "true", "sensitive": "true"},
+    "token": {"sensitive": "true"},
+}
+"""What variables have whose values must be in no plan; an ephemeral one is in no state either."""
 
 
 def undescribed(files: Files) -> list[str]:
@@ -165,9 +181,7 @@ def unbounded_versions(files: Files) -> list[str]:
                     or f'version = "{version}"' not in written
                 ):
                     found.append(f"{file}: {provider} is not {source} {version}")
-    wanted = {"": {*CONSTRAINTS}, "modules/function/": {"google"}}
-    wanted |= {f"examples/{name}/": {*CONSTRAINTS} for name in ("minimal", "complete")}
-    for folder, names in wanted.items():
+    for folder, names in REQUIRED.items():
         asked = {
             provider
             for text in _in_folder(files, folder).values()
@@ -177,19 +191,24 @@ def unbounded_versions(files: Files) -> list[str]:
         }
         if asked != names:
             found.append(f"{folder or 'the root'} requires {', '.join(sorted(asked))}")
+        if not any("\nterraform {" in f"\n{text}" for text in _in_folder(files, folder).values()):
+            found.append(f"{folder or 'the root'} does not say which Terraform it needs")
     return found
 
 
 def unsealed(files: Files) -> list[str]:
-    """The one variable that carries secrets must stay out of plans and states."""
-    found = [
-        arguments
-        for text in files.values()
-        for block, arguments in _blocks(text)
-        if block.path == ("variable secret_values",)
-    ]
-    sealed = [{key: each.get(key) for key in SEALED} == SEALED for each in found]
-    return [] if sealed and all(sealed) else ["secret_values is not ephemeral and sensitive"]
+    """Variables that carry secrets stay out of what is printed, and if they can out of states."""
+    found = []
+    for name, wanted in SEALED.items():
+        sealed = [
+            {key: arguments.get(key) for key in wanted} == wanted
+            for text in files.values()
+            for block, arguments in _blocks(text)
+            if block.path == (f"variable {name}",)
+        ]
+        if not sealed or not all(sealed):
+            found.append(f"{name} is not {' and '.join(wanted)}")
+    return found
 
 
 def without_a_default(files: Files) -> list[str]:

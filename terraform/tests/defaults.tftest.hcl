@@ -23,6 +23,11 @@ override_resource {
 }
 override_resource {
   override_during = plan
+  target          = module.function["brownout_tick"].google_service_account.function
+  values          = { email = "brownout_tick@p", member = "serviceAccount:brownout_tick@p", unique_id = "6" }
+}
+override_resource {
+  override_during = plan
   target          = module.function["brownout_webhook"].google_service_account.function
   values          = { email = "brownout_webhook@p", member = "serviceAccount:brownout_webhook@p", unique_id = "5" }
 }
@@ -30,6 +35,16 @@ override_resource {
   override_during = plan
   target          = module.function["budgets"].google_service_account.function
   values          = { email = "budgets@p", member = "serviceAccount:budgets@p", unique_id = "2" }
+}
+override_resource {
+  override_during = plan
+  target          = module.function["notifier"].google_service_account.function
+  values          = { email = "notifier@p", member = "serviceAccount:notifier@p", unique_id = "8" }
+}
+override_resource {
+  override_during = plan
+  target          = module.function["incidents"].google_service_account.function
+  values          = { email = "incidents@p", member = "serviceAccount:incidents@p", unique_id = "7" }
 }
 override_resource {
   override_during = plan
@@ -106,7 +121,7 @@ run "an_installation" {
   assert {
     condition = alltrue([
       keys(module.function) == keys(yamldecode(file("../functions/functions.yaml")).functions),
-      [for function in module.function : function.name] == [for key in keys(yamldecode(file("../functions/functions.yaml")).functions) : "oco-${key}"],
+      [for function in module.function : function.name] == [for key in keys(yamldecode(file("../functions/functions.yaml")).functions) : "oco-${replace(key, "_", "-")}"],
     ])
     error_message = "Functions: ${jsonencode([for function in module.function : function.name])}"
   }
@@ -137,11 +152,11 @@ run "an_installation" {
     error_message = "Public are the proxy and the webhook alone: ${jsonencode(local.invokers)}"
   }
   assert {
-    condition     = local.invokers["api"] == {} && local.invokers["usage"] == { push = "serviceAccount:invoker@p" } && local.invokers["budgets"] == { push = "serviceAccount:invoker@p" }
+    condition     = local.invokers["api"] == {} && local.invokers["usage"] == { push = "serviceAccount:invoker@p" } && local.invokers["budgets"] == { push = "serviceAccount:invoker@p" } && local.invokers["brownout_tick"] == { push = "serviceAccount:invoker@p" } && local.invokers["incidents"] == { push = "serviceAccount:invoker@p" } && local.invokers["notifier"] == { push = "serviceAccount:invoker@p" }
     error_message = "What consumes events is called by the invoker, and the API by nobody yet: ${jsonencode(local.invokers)}"
   }
   assert {
-    condition     = { for key, function in local.functions : key => function.ingress } == { api = "ALLOW_ALL", brownout_webhook = "ALLOW_ALL", budgets = "ALLOW_INTERNAL_ONLY", proxy = "ALLOW_ALL", usage = "ALLOW_INTERNAL_ONLY" }
+    condition     = { for key, function in local.functions : key => function.ingress } == { api = "ALLOW_ALL", brownout_tick = "ALLOW_INTERNAL_ONLY", brownout_webhook = "ALLOW_ALL", budgets = "ALLOW_INTERNAL_ONLY", incidents = "ALLOW_INTERNAL_ONLY", notifier = "ALLOW_INTERNAL_ONLY", proxy = "ALLOW_ALL", usage = "ALLOW_INTERNAL_ONLY" }
     error_message = "Only what has an http trigger is reached from outside."
   }
   assert {
@@ -248,15 +263,18 @@ run "an_installation" {
   assert {
     condition = sort([for right in google_pubsub_topic_iam_member.publisher : "${right.member} ${right.role} ${right.topic}"]) == sort([
       "serviceAccount:api@p roles/pubsub.publisher oco-events",
+      "serviceAccount:brownout_tick@p roles/pubsub.publisher oco-events",
       "serviceAccount:brownout_webhook@p roles/pubsub.publisher oco-events",
       "serviceAccount:budgets@p roles/pubsub.publisher oco-events",
+      "serviceAccount:incidents@p roles/pubsub.publisher oco-events",
+      "serviceAccount:notifier@p roles/pubsub.publisher oco-events",
       "serviceAccount:proxy@p roles/pubsub.publisher oco-events",
       "serviceAccount:proxy@p roles/pubsub.publisher oco-usage",
     ])
     error_message = "Publishers: ${jsonencode([for right in google_pubsub_topic_iam_member.publisher : "${right.member} ${right.topic}"])}"
   }
   assert {
-    condition     = { for key, right in google_project_iam_member.state : key => "${right.member} ${right.role} ${right.condition[0].expression}" } == { for key in ["api", "brownout_webhook", "budgets", "proxy", "usage"] : key => "serviceAccount:${key}@p roles/datastore.user resource.name == \"projects/my-project/databases/oco-state\"" }
+    condition     = { for key, right in google_project_iam_member.state : key => "${right.member} ${right.role} ${right.condition[0].expression}" } == { for key in ["api", "brownout_tick", "brownout_webhook", "budgets", "incidents", "notifier", "proxy", "usage"] : key => "serviceAccount:${key}@p roles/datastore.user resource.name == \"projects/my-project/databases/oco-state\"" }
     error_message = "Functions use documents of this database and no other."
   }
   assert {
@@ -303,7 +321,7 @@ run "an_installation" {
     error_message = "Only what is made here is there."
   }
   assert {
-    condition     = { for key, mounts in local.mounts : key => keys(mounts) } == { api = [], brownout_webhook = [], budgets = [], proxy = ["FINGERPRINT_KEY"], usage = [] }
+    condition     = { for key, mounts in local.mounts : key => keys(mounts) } == { api = [], brownout_tick = [], brownout_webhook = [], budgets = [], incidents = [], notifier = [], proxy = ["FINGERPRINT_KEY"], usage = [] }
     error_message = "A key that nobody gave is not mounted: ${jsonencode(local.mounts)}"
   }
   assert {

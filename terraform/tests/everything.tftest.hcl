@@ -33,6 +33,11 @@ override_resource {
 }
 override_resource {
   override_during = plan
+  target          = google_secret_manager_secret_version.given["channel-ops-2"]
+  values          = { version = "3" }
+}
+override_resource {
+  override_during = plan
   target          = google_secret_manager_secret.secret["openai-api-key"]
   values          = { id = "secrets/openai" }
 }
@@ -53,8 +58,8 @@ variables {
   public_invokers    = ["group:applications@example.com", "domain:example.com"]
   region             = "us-central1"
   runtime            = "python312"
-  secret_values      = { openai-api-key = "sk-canary-1", gemini-api-key = "sk-canary-2" }
-  secret_versions    = { openai-api-key = 4, gemini-api-key = 1 }
+  secret_values      = { openai-api-key = "sk-canary-1", gemini-api-key = "sk-canary-2", channel-ops-2 = "https://canary.example.com" }
+  secret_versions    = { openai-api-key = 4, gemini-api-key = 1, channel-ops-2 = 3 }
   vertex_projects    = ["my-models-123", "other-project"]
   warehouse_location = "US"
 }
@@ -104,7 +109,11 @@ run "a_whole_installation" {
     error_message = "What is given is mounted, pinned to its version: ${jsonencode(local.mounts["proxy"])}"
   }
   assert {
-    condition     = join(" ", keys(google_secret_manager_secret.secret)) == "fingerprint-key gemini-api-key openai-api-key" && join(" ", keys(google_secret_manager_secret_version.given)) == "gemini-api-key openai-api-key"
+    condition     = jsonencode({ for key, mounts in local.mounts : key => mounts if key != "proxy" && length(mounts) > 0 }) == jsonencode({ notifier = { CHANNEL_OPS_2 = { secret = "my-ops-channel-ops-2", version = "3" } } })
+    error_message = "A channel's secret is mounted where channels are written to, and nowhere else: ${jsonencode(local.mounts)}"
+  }
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.secret)) == "channel-ops-2 fingerprint-key gemini-api-key openai-api-key" && join(" ", keys(google_secret_manager_secret_version.given)) == "channel-ops-2 gemini-api-key openai-api-key"
     error_message = "Secrets: ${jsonencode(keys(google_secret_manager_secret.secret))}"
   }
   assert {

@@ -38,7 +38,7 @@ run "a_watched_installation" {
 
   # Alerts ask for what is there.
   assert {
-    condition     = jsonencode(keys(google_monitoring_alert_policy.watch)) == jsonencode(["backlog", "budgets-silent", "dead-letters", "errors"]) && length(google_monitoring_alert_policy.schedules) == 1
+    condition     = jsonencode(keys(google_monitoring_alert_policy.watch)) == jsonencode(["backlog", "brownout_tick-silent", "budgets-silent", "dead-letters", "errors"]) && length(google_monitoring_alert_policy.schedules) == 1
     error_message = "Alerts: ${jsonencode(keys(google_monitoring_alert_policy.watch))}"
   }
   assert {
@@ -71,6 +71,10 @@ run "a_watched_installation" {
       google_logging_metric.runs["budgets"].metric_descriptor[0].value_type == "INT64",
     ])
     error_message = "The line that is counted: ${jsonencode(google_logging_metric.runs)}"
+  }
+  assert {
+    condition     = google_logging_metric.runs["brownout_tick"].filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"oco-brownout-tick\" AND jsonPayload.message=\"brownout.ticked\"" && endswith(google_monitoring_alert_policy.watch["brownout_tick-silent"].documentation[0].content, "until it runs, changes of modes whose webhook failed are not told.") && endswith(google_monitoring_alert_policy.watch["budgets-silent"].documentation[0].content, "until it runs, leases of lost instances keep budgets occupied and nobody is told of thresholds.")
+    error_message = "Each heartbeat counts its own line, and says what is missed."
   }
   assert {
     condition     = alltrue([for key in keys(local.heartbeats) : contains([for schedule in local.schedules : schedule.cron], "* * * * *") && contains(keys(local.functions), key)])

@@ -38,7 +38,7 @@ run "every_rule_finds_its_row" {
   variables {
     functions_table = <<-EOT
       defaults: {triggers: [], memory: 512Mi, cpu: 1, concurrency: 80, timeout: 60, instances: {min: 0, max: 10}, env: {},
-                 secrets: {}, publishes: [], state: none, warehouse: none}
+                 secrets: {}, secret_prefixes: [], publishes: [], state: none, warehouse: none}
       functions:
         proxy: {triggers: [{http: public}]}
         api: {triggers: [{http: private}, {topic: events, types: [key., usage.call]}], timeout: 600, publishes: [usage]}
@@ -69,6 +69,14 @@ run "every_rule_finds_its_row" {
         instances_none: {instances: {min: 0, max: 0}}
         instances_few: {instances: {min: 3, max: 2}}
         secret_in_env: {env: {KEY: x}, secrets: {KEY: key}}
+        chosen_in_env: {env: {HOOK_A: x}, secret_prefixes: [hook-]}
+        chosen_not: {env: {HOOKS: x}, secret_prefixes: [hook-]}
+        prefix_of_all: {secret_prefixes: ['']}
+        prefix_open: {secret_prefixes: [hook]}
+        prefix_wild: {secret_prefixes: ['.*-']}
+        prefix_of_another: {secret_prefixes: [hook-, vendor-]}
+        prefix_of_made: {secret_prefixes: [fingerprint-]}
+        vendor: {secrets: {VENDOR_KEY: vendor-key}}
       schedules:
         good: {cron: "17 3 * * *", command: a.b, data: {}}
         steps: {cron: "*/5 * * * *", command: a.b, data: {}}
@@ -87,7 +95,8 @@ run "every_rule_finds_its_row" {
       http          = ["http_everybody"]
       iap_and_topic = ["iap_and_topic"]
       name          = ["Capital", "a_name_of_more_than_26_characters"]
-      secret_in_env = ["secret_in_env"]
+      secret_in_env = ["chosen_in_env", "secret_in_env"]
+      secret_prefix = ["prefix_of_all", "prefix_of_another", "prefix_of_made", "prefix_open", "prefix_wild"]
       size = [
         "concurrency_much", "concurrency_none", "cpu_none", "instances_few", "instances_negative", "instances_none", "memory_bytes",
         "timeout_much", "timeout_none", "timeout_of_topic",
@@ -112,7 +121,7 @@ run "every_unknown_key_is_found" {
   variables {
     functions_table = <<-EOT
       defaults: {triggers: [], memory: 512Mi, cpu: 1, concurrency: 80, timeout: 60, instances: {min: 0, max: 10}, env: {},
-                 secrets: {}, publishes: [], state: none, warehouse: none, cpus: 1}
+                 secrets: {}, secret_prefixes: [], publishes: [], state: none, warehouse: none, cpus: 1}
       functions:
         proxy: {triggers: [{http: public}], publish: [usage]}
         api: {triggers: [{http: private}]}
@@ -280,6 +289,67 @@ run "with_the_secret_that_is_made_here" {
   expect_failures = [terraform_data.checked]
 }
 
+run "with_a_secret_that_has_a_prefix_alone" {
+  command = plan
+
+  plan_options {
+    target = [terraform_data.checked]
+  }
+
+  variables {
+    secret_versions = { channel- = 1 }
+  }
+
+  expect_failures = [terraform_data.checked]
+}
+
+run "with_a_secret_that_is_no_variable" {
+  command = plan
+
+  plan_options {
+    target = [terraform_data.checked]
+  }
+
+  variables {
+    secret_versions = { channel-ops_slack = 1 }
+  }
+
+  expect_failures = [terraform_data.checked]
+}
+
+run "with_a_secret_of_a_prefix_inside" {
+  command = plan
+
+  plan_options {
+    target = [terraform_data.checked]
+  }
+
+  variables {
+    secret_versions = { my-channel-ops = 1 }
+  }
+
+  expect_failures = [terraform_data.checked]
+}
+
+run "with_a_secret_of_a_channel_in_the_environment" {
+  command = plan
+
+  plan_options {
+    target = [terraform_data.checked]
+  }
+
+  variables {
+    functions = { notifier = { env = { CHANNEL_OPS = "in plain sight" } } }
+  }
+
+  expect_failures = [terraform_data.checked]
+
+  assert {
+    condition     = jsonencode(local.broken.secret_in_env) == jsonencode(["notifier"])
+    error_message = "Found: ${jsonencode(local.broken)}"
+  }
+}
+
 run "with_people_before_a_door_that_is_not_there" {
   command = plan
 
@@ -304,7 +374,7 @@ run "without_the_api" {
   variables {
     functions_table = <<-EOT
       defaults: {triggers: [], memory: 512Mi, cpu: 1, concurrency: 80, timeout: 60, instances: {min: 0, max: 10}, env: {},
-                 secrets: {}, publishes: [], state: none, warehouse: none}
+                 secrets: {}, secret_prefixes: [], publishes: [], state: none, warehouse: none}
       functions:
         proxy: {triggers: [{http: public}]}
       schedules: {}

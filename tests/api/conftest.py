@@ -80,6 +80,7 @@ class MakeApi(Protocol):
         authenticate: Authenticator,
         state: Documents | None = None,
         entropy: Entropy = os.urandom,
+        default_org: str | None = None,
     ) -> Api: ...
 
 
@@ -93,6 +94,7 @@ def make_api(
         authenticate: Authenticator,
         state: Documents | None = None,
         entropy: Entropy = os.urandom,
+        default_org: str | None = None,
     ) -> Api:
         return create_api(
             documents=documents if state is None else state,
@@ -103,6 +105,7 @@ def make_api(
             price_book=bundled_book(),
             authenticate=authenticate,
             version="0.1.0",
+            default_org=default_org,
         )
 
     return make_api
@@ -177,6 +180,15 @@ def a_call(number: int = 0, **fields: Any) -> UsageEvent:
         "card": "openai/gpt-x",
         "service_tier": None,
         "usage_raw": None,
+        "mode": "normal",
+        "mode_by": None,
+        "mode_scope": None,
+        "episode": None,
+        "arm": None,
+        "strategy": None,
+        "enforced": False,
+        "priority": "normal",
+        "edits": (),
         "started_at": time,
         "first_chunk_s": 0.5,
         "duration_s": 1.25,

@@ -78,7 +78,10 @@ def test_says_what_is_wrong_with_a_threshold(thresholds: str, said: str) -> None
         ("signals: {lease: {own: 1s}}", "signals.lease.own: 1s is not between 30s and 24h"),
         (
             'signals: {map: {"17": {level: hard}}}',
-            "signals.map.17: 17 is no monitor: write monitor: and its id",
+            (
+                "signals.map.17: 17 is no monitor: write monitor: and its id, "
+                "or monitoring: and the name of a policy"
+            ),
         ),
         (
             'signals: {map: {"monitor:17": {level: normal}}}',

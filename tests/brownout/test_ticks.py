@@ -131,5 +131,26 @@ async def test_does_every_part_although_another_fails(
     await a_ticker(WithoutState(documents), KeepingBus(), clock).run(a_tick(clock))
 
     told: list[Mapping[str, Any]] = [vars(record) for record in caplog.records]
-    assert [each["part"] for each in told if each["msg"] == "brownout.part_failed"] == ["fold"]
+    failed = [each["part"] for each in told if each["msg"] == "brownout.part_failed"]
+    assert failed == ["fold", "settle"]
     assert await documents.query(Query(SIGNALS)) == []
+
+
+async def test_does_what_others_want_done_each_minute(
+    documents: SqliteDocuments, clock: SetClock
+) -> None:
+    asked: list[tuple[str, object]] = []
+
+    async def failing(now: object) -> None:
+        asked.append(("failing", now))
+        raise StoreUnavailable("down")
+
+    async def another(now: object) -> None:
+        asked.append(("another", now))
+
+    ticker = a_ticker(documents, KeepingBus(), clock)
+    ticker = replace(ticker, others={"failing": failing, "another": another})
+
+    await ticker.run(a_tick(clock))
+
+    assert asked == [("failing", clock.now()), ("another", clock.now())]

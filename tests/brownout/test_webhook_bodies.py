@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from common.adapters.datadog import (
-    FIELDS,
-    TRANSITIONS,
-    Ignored,
-    Understood,
-    Unreadable,
-    read_webhook,
-)
+from common.adapters.alert_readings import Ignored, Understood, Unreadable
+from common.adapters.datadog import FIELDS, TRANSITIONS, read_webhook
 from common.brownout.modes import Mode
 from common.brownout.policy import Meaning
 from common.brownout.signals import Signal

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from common.core.ports import (
 )
 from common.core.secrets import Secret
 from tests.brownout.scenes import LEASE, T0, at
+from tests.brownout.test_folding import KeepingBus
 from tests.chosen_engines import state_of
 
 TOKEN = "a-token-of-the-test-1"
@@ -103,6 +104,7 @@ class Webhook:
     rules: SignalRules
     folds: int = 0
     fold_failure: Exception | None = None
+    bus: KeepingBus = field(default_factory=KeepingBus)
     folding: Fold | None = None
     """What folds instead of the scene's own short way."""
 
@@ -178,6 +180,7 @@ async def a_webhook_over(documents: Documents, tokens: Sequence[str]) -> AsyncIt
         webhook = Webhook(client, SetClock(), FailingDocuments(documents), the_rules())
         program = Webhooks(
             documents=webhook.documents,
+            bus=webhook.bus,
             clock=webhook.clock,
             entropy=os.urandom,
             tokens=[Secret(token) for token in tokens],

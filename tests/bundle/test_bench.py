@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from scripts.benchmark.enforcement import Alerts, measure_enforcement
 from scripts.benchmark.load import CallFailed, Load, post, run_load
 from scripts.benchmark.measures import CountsDiffer, Figure, check_counts
 from scripts.benchmark.report import comparison, document, table
@@ -181,3 +183,19 @@ def test_measures_how_usage_is_counted(tmp_path: Path) -> None:
     found = {figure.measure: value for figure, value in figures.items() if figure.target == "usage"}
     assert found["failed pushes"] == 0
     assert found["writes per event"] <= 2
+
+
+@pytest.mark.slow
+def test_measures_how_soon_an_alert_is_enforced(deployed: Deploy, tmp_path: Path) -> None:
+    functions = deployed("proxy"), deployed("brownout_webhook")
+    alerts = Alerts(moving=2, renewing=3, proxies=2)
+
+    figures = measure_enforcement(*functions, tmp_path / "data", alerts, firestore=None)
+
+    rows = ("alert to 2 proxies", "alert moves a mode", "alert renews")
+    assert {(figure.row, figure.measure) for figure in figures} == {
+        ("alert, first", "answered"),
+        *product(rows, ("p50", "p95", "max")),
+    }
+    enforced = [figures[figure] for figure in figures if figure.row == rows[0]]
+    assert enforced == sorted(enforced)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from common.core.events import Attempt, Event, Settlement, Topic, UsageEvent
+from common.core.events import Attempt, EditMade, Event, Settlement, Topic, UsageEvent
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -57,6 +57,15 @@ def a_call(**fields: Any) -> UsageEvent:
             "card": "openai/gpt-5",
             "service_tier": None,
             "usage_raw": '{"prompt_tokens":1200}',
+            "mode": "hard",
+            "mode_by": "state",
+            "mode_scope": "provider:openai",
+            "episode": "e1",
+            "arm": "degraded",
+            "strategy": "default",
+            "enforced": True,
+            "priority": "normal",
+            "edits": (EditMade(name="output_cap", told="1024", outcome="applied", reason=""),),
             "started_at": NOON,
             "first_chunk_s": 0.25,
             "duration_s": 2.5,

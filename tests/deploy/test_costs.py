@@ -14,15 +14,21 @@ from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.system_clock import SystemClock
 from common.budgets.late_calls import Before
 from common.budgets.sweep import Asked, Sweeper
+from common.core.brownout_events import BrownoutTick
 from common.core.events import SweepBudgets
 from common.core.ports import Document, Documents, Outcome, Query, Ref, Write
+from common.runtime.app import App
 from scripts.functions_table import read_functions, read_schedules
 from tests.api.conftest import KeepingBus
 from tests.repository.sources import ROOT
 
 MINUTES = 730 * 60
-SWEEP_S = Decimal("0.2")
+RUN_S = Decimal("0.2")
+"""An estimate, as the two below."""
+IMAGES_GB = Decimal("0.5")
+LOGS_GB = Decimal("0.2")
 CENT = Decimal("0.01")
+RUN_BY_SCHEDULES = ("brownout_tick", "budgets")
 
 
 def rows() -> dict[str, list[str]]:
@@ -35,6 +41,16 @@ def rows() -> dict[str, list[str]]:
 
 def number(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
+
+
+def documents_of(runs: str) -> dict[str, int]:
+    """How many documents each of these runs reads and writes, as the table has it."""
+    found = {"read": 0, "write": 0}
+    for what, cells in rows().items():
+        if named := re.fullmatch(rf"documents that {runs} (read|write), (\d+) each", what):
+            found[named[1]] = int(named[2])
+            assert number(cells[0]) == int(named[2]) * MINUTES
+    return found
 
 
 @dataclass(slots=True)
@@ -75,13 +91,30 @@ async def test_counts_the_documents_of_a_sweep_that_finds_nothing(tmp_path: Path
     await sweeper.run(SweepBudgets(id="tick", event_time=datetime.now(UTC)))
     await engine.aclose()
 
-    table = rows()
-    [read] = [what for what in table if what.startswith("documents they read")]
-    [written] = [what for what in table if what.startswith("documents they write")]
-    assert f"{metered.reads} each" in read
-    assert f"{metered.writes} each" in written
-    assert number(table[read][0]) == metered.reads * MINUTES
-    assert number(table[written][0]) == metered.writes * MINUTES
+    assert documents_of("sweeps") == {"read": metered.reads, "write": metered.writes}
+
+
+async def test_counts_the_documents_of_a_tick_that_finds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a later one: the first notes that no source of signals is asked."""
+    for name in ("STATE_URL", "BUS_URL", "DATADOG_API_KEY", "DATADOG_APP_KEY", "K_SERVICE"):
+        monkeypatch.delenv(name, raising=False)
+    engine = SqliteDocuments(tmp_path / "state.sqlite")
+    metered, bus = Metered(engine), KeepingBus()
+    app = App()
+    # Where the App itself keeps what it has made.
+    vars(app).update(documents=metered, bus=bus)
+    seen = []
+    for id_ in ("first", "second", "third"):
+        before = (metered.reads, metered.writes)
+        await app.ticker.run(BrownoutTick(id=id_, event_time=datetime.now(UTC)))
+        seen.append((metered.reads - before[0], metered.writes - before[1]))
+    await engine.aclose()
+
+    assert seen[1] == seen[2]
+    assert documents_of("ticks") == dict(zip(("read", "write"), seen[2], strict=True))
+    assert bus.events == []
 
 
 def test_counts_what_is_there() -> None:
@@ -89,20 +122,24 @@ def test_counts_what_is_there() -> None:
     table = rows()
     amounts = {what: number(cells[0]) for what, cells in table.items() if cells[0]}
     functions = read_functions(ROOT)
-    memory = Decimal(functions["budgets"].memory.removesuffix("Mi")) / 1024
+    schedules = read_schedules(ROOT)
+    runs = len(schedules) * MINUTES
+    [size] = {(functions[name].cpu, functions[name].memory) for name in RUN_BY_SCHEDULES}
+    memory = Decimal(size[1].removesuffix("Mi")) / 1024
     alerts = (ROOT / "terraform/monitoring.tf").read_text()
     watched = re.findall(r"^      [\w-]+ = \{$", alerts, re.MULTILINE)
+    heartbeats = re.findall(r"^      (\w+) += \{ line = ", alerts, re.MULTILINE)
+    failed_schedules = 1
 
-    assert [row.cron for row in read_schedules(ROOT).values()] == ["* * * * *"]
-    assert amounts["jobs of Cloud Scheduler"] == len(read_schedules(ROOT))
-    assert amounts["sweeps of budgets: requests"] == MINUTES
-    assert (
-        amounts["their CPU, 0.2 s each of 1 vCPU, in vCPU-seconds"]
-        == MINUTES * SWEEP_S * functions["budgets"].cpu
-    )
-    assert amounts["their memory, 0.5 GiB, in GiB-seconds"] == MINUTES * SWEEP_S * memory
-    heartbeats, schedules = 1, 1
-    assert amounts["conditions of alerts"] == len(watched) + heartbeats + schedules
+    assert {row.cron for row in schedules.values()} == {"* * * * *"}
+    assert {*heartbeats} == {*RUN_BY_SCHEDULES}
+    assert amounts["jobs of Cloud Scheduler"] == len(schedules)
+    assert amounts["sweeps of budgets and ticks of brownouts: requests"] == runs
+    assert amounts["their CPU, 0.2 s each of 1 vCPU, in vCPU-seconds"] == runs * RUN_S * size[0]
+    assert amounts["their memory, 0.5 GiB, in GiB-seconds"] == runs * RUN_S * memory
+    assert amounts["conditions of alerts"] == len(watched) + len(heartbeats) + failed_schedules
+    assert amounts["images of functions, GB"] == len(functions) * IMAGES_GB
+    assert amounts["logs, GB"] == len(schedules) * LOGS_GB
     assert [name for name, row in functions.items() if row.instances.min] == []
 
 

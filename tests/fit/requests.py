@@ -81,7 +81,10 @@ def recipient_of(form: FormName, model: str, *, upstream: str | None = None) -> 
     own, provider = PROVIDERS[endpoint.protocol]
     card = bundled_book().card(provider, model)
     caps = card.caps if card is not None else ModelCaps()
-    return Recipient(endpoint, own if upstream is None else upstream, model, caps)
+    if upstream is None:
+        return Recipient(endpoint, own, model, caps, provider)
+    billed = "google" if upstream == "vertex" else upstream
+    return Recipient(endpoint, upstream, model, caps, billed)
 
 
 def bound_of(protocol: ProtocolName) -> Callable[[CallFacts], Bound | Unbounded]:
@@ -255,7 +258,8 @@ def _message(random: Random, form: FormName) -> Generated:
     made = Generated(form, model, request, ("max_tokens",))
     _cap(random, made, 32_000, may_lack=False)
     assert made.current is not None
-    kind = random.choice((None, None, "enabled", "adaptive", "disabled"))
+    thought = "adaptive" if model == "claude-opus-4-6" else "enabled"
+    kind = random.choice((None, None, "enabled", thought, "disabled"))
     if kind == "enabled" and made.current > 1_024:
         budget = random.choice((1_024, made.current - 1, random.randint(1_024, made.current - 1)))
         request["thinking"] = {"type": "enabled", "budget_tokens": budget}
@@ -281,7 +285,7 @@ def _content(random: Random, form: FormName) -> Generated:
     _cap(random, made, 8_000)
     inside: dict[str, Any] = {}
     made.least = 256 if model == "gemini-2.0-flash" else THINKING_CAP
-    budget = random.choice((None, None, 0, -1, 4_000))
+    budget = random.choice((None, None, 0 if model == "gemini-2.5-flash" else -1, -1, 4_000))
     if budget is not None and model != "gemini-2.0-flash":
         inside["thinkingConfig"] = {"thinkingBudget": budget}
         made.least = {0: 256, -1: THINKING_CAP, 4_000: 4_256}[budget]

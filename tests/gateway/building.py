@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from common.brownout.policies import Policies
@@ -27,6 +28,8 @@ from common.gateway.spending import Spending
 from common.gateway.upstream import Upstream
 from common.llm.price_book import bundled_book
 
+_shipped_policy = cache(shipped_policy)
+
 
 def build_gateway(
     documents: Documents,
@@ -40,7 +43,7 @@ def build_gateway(
     **settings: Any,
 ) -> Gateway:
     """A gateway whose environment holds these variables. It never pauses between its tries."""
-    copy = BrownoutCopy(Policies(documents, shipped_policy, policy_from_data))
+    copy = BrownoutCopy(Policies(documents, _shipped_policy, policy_from_data))
     control = Control(documents, clock, followers=[copy])
     numbers = iter(range(1_000_000))
     return Gateway(

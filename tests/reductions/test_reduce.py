@@ -39,11 +39,11 @@ ALL: tuple[Wanted, ...] = (
 )
 NAMES = (
     "tier",
+    "server_tools",
     "model",
     "candidates",
     "effort",
     "media_detail",
-    "server_tools",
     "verbosity",
     "hint",
     "output_cap",

@@ -117,4 +117,4 @@ def test_lists_a_setting_of_several_functions_once() -> None:
     table = settings_table()
 
     assert table.count("`BUS_URL`") == 1
-    assert "| proxy, brownout_webhook, budgets and api |" in table
+    assert "| proxy, brownout_webhook, brownout_tick, incidents, notifier, budgets and api |" in table

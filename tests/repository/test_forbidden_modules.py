@@ -51,6 +51,26 @@ FORBIDDEN = {
         "sqlglot",
         "typer",
     ),
+    "brownout_tick": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "httpx",
+        "kubernetes",
+        "sqlglot",
+        "typer",
+    ),
+    "incidents": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "httpx",
+        "kubernetes",
+        "sqlglot",
+        "typer",
+    ),
     "brownout_webhook": (
         "aiohttp",
         "boto3",
@@ -62,6 +82,14 @@ FORBIDDEN = {
         "sqlglot",
         "typer",
     ),
+    "notifier": (
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "kubernetes",
+        "sqlglot",
+        "typer",
+    ),
     "api": ("boto3", "genai_prices", "kubernetes", "opentelemetry.sdk", "typer"),
 }
 
@@ -69,7 +97,10 @@ APPLICATION = {
     "proxy": "app().gateway",
     "usage": "app().usage, main.app().documents",
     "budgets": "app().sweeper",
+    "brownout_tick": "app().ticker",
     "brownout_webhook": "_webhooks()",
+    "incidents": "app().incidents",
+    "notifier": "app().notifier",
     "api": "_application()",
 }
 """What makes each function load all that it serves with."""

@@ -93,6 +93,21 @@ WRONG_TABLES: list[tuple[Rule, Table, str]] = [
         "proxy: OPENAI_API_KEY is given gemini-api-key",
     ),
     (
+        table_rules.unknown_settings,
+        with_row("notifier", env={"CHANNEL_OPS": "in everybody's sight"}),
+        "notifier: CHANNEL_OPS is a secret",
+    ),
+    (
+        table_rules.prefixes_nobody_reads,
+        with_row("notifier", secret_prefixes=[]),
+        "notifier: is given secrets of (), and reads those of ('channel-',)",
+    ),
+    (
+        table_rules.prefixes_nobody_reads,
+        with_row("api", secret_prefixes=["channel-"]),
+        "api: is given secrets of ('channel-',), and reads those of ()",
+    ),
+    (
         table_rules.rights_nobody_uses,
         with_row("usage", warehouse="read"),
         "usage: rights, but no setting WAREHOUSE_URL",
@@ -191,6 +206,11 @@ WRONG_TABLES: list[tuple[Rule, Table, str]] = [
         table_rules.sizes_the_code_does_not_expect,
         with_row("budgets", instances={"min": 0, "max": 2}),
         "budgets: two sweeps at a time would ask the warehouse twice",
+    ),
+    (
+        table_rules.sizes_the_code_does_not_expect,
+        with_row("brownout_tick", concurrency=2),
+        "brownout_tick: two ticks at a time would fold and publish the same",
     ),
     (
         table_rules.sizes_the_code_does_not_expect,

@@ -38,6 +38,9 @@ def test_notices_another_range_in_an_extra(copy: Path) -> None:
             "scripts/requirements.txt",
             "functions/proxy/requirements.txt",
             "functions/brownout_webhook/requirements.txt",
+            "functions/brownout_tick/requirements.txt",
+            "functions/incidents/requirements.txt",
+            "functions/notifier/requirements.txt",
             "functions/usage/requirements.txt",
             "functions/budgets/requirements.txt",
             "functions/api/requirements.txt",
@@ -46,7 +49,7 @@ def test_notices_another_range_in_an_extra(copy: Path) -> None:
 
 
 def test_notices_another_extra_of_a_function(copy: Path) -> None:
-    extras = "[web, upstream, google-identity, state-cloud, bus-cloud]"
+    extras = "[web, upstream, google-identity, state-cloud, bus-cloud, policy]"
     replace(copy / "functions/functions.yaml", extras, "[web]")
 
     assert findings(copy) == [

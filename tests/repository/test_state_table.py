@@ -14,6 +14,7 @@ from common.brownout import changes, deliveries, receiving, signals
 from common.budgets import accounts, alerts, proven_days, rate_windows, reconciled
 from common.core import transactions
 from common.core.ports import Query
+from common.incidents import incidents, notices
 from common.usage import apply_events, rollups
 from tests.repository.sources import ROOT, texts
 
@@ -30,6 +31,8 @@ EXPIRING = {
     Path("common/budgets/proven_days.py"): {proven_days.TOLD},
     Path("common/budgets/reconciled.py"): {reconciled.CORRECTIONS},
     Path("common/core/transactions.py"): {transactions.MARKERS},
+    Path("common/incidents/taking.py"): {incidents.MARKERS},
+    Path("common/incidents/notices.py"): {notices.NOTICES},
     Path("common/usage/apply_events.py"): {apply_events.MARKERS},
     Path("common/usage/rollups.py"): set(rollups.COLLECTIONS.values()),
 }

@@ -30,6 +30,10 @@ def test_fills_in_defaults() -> None:
         "    concurrency: 0",
         "    timeout: 3601",
         "    secrets: {openai_key: x}",
+        "    secret_prefixes: ['']",
+        "    secret_prefixes: [hook]",
+        "    secret_prefixes: ['.*-']",
+        "    secrets: {HOOK_KEY: hook-key}\n    secret_prefixes: [hook-]",
         "  g: {}",
     ],
 )

@@ -100,6 +100,37 @@ def test_spends_more_where_an_effort_is_added_that_is_above_the_usual_one(caller
     )
 
 
+@pytest.mark.parametrize(
+    ("ask", "usual"),
+    [
+        (at_chat, {"reasoning_effort": "medium", "verbosity": "medium"}),
+        (at_responses, {"reasoning": {"effort": "medium"}, "text": {"verbosity": "medium"}}),
+        (at_messages, {"output_config": {"effort": "high"}, "thinking": {"type": "disabled"}}),
+        (at_gemini, {"thinkingConfig": {"thinkingBudget": -1}}),
+    ],
+)
+def test_spends_the_same_where_the_usual_amount_is_said(
+    caller: Caller, ask: Any, usual: dict[str, Any]
+) -> None:
+    assert ask(caller, "1", **usual) == ask(caller, "1")
+
+
+def test_thinks_less_at_a_lower_effort(caller: Caller) -> None:
+    low, high = (
+        caller.anthropic(
+            message(
+                model="claude-opus-4-6",
+                max_tokens=4000,
+                thinking={"type": "adaptive"},
+                output_config={"effort": effort},
+            )
+        ).json()["usage"]["output_tokens_details"]["thinking_tokens"]
+        for effort in ("low", "high")
+    )
+
+    assert 0 < low < high
+
+
 def test_keeps_the_text_that_a_lower_cap_cuts(caller: Caller) -> None:
     long, short = (
         caller.openai(chat(max_tokens=cap)).json()["choices"][0]["message"]["content"]
@@ -116,3 +147,29 @@ def test_breaks_a_structured_answer_that_a_cap_cuts(caller: Caller) -> None:
     assert answer["finish_reason"] == "length"
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(answer["message"]["content"])
+
+
+def test_reads_fewer_tokens_of_a_picture_that_is_looked_at_less(caller: Caller) -> None:
+    picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    contents = [{"role": "user", "parts": [picture]}]
+    usual, low = (
+        generate(caller, "gemini-2.5-flash", config, contents=contents).json()["usageMetadata"]
+        for config in ({}, {"mediaResolution": "MEDIA_RESOLUTION_LOW"})
+    )
+
+    assert low["promptTokenCount"] < usual["promptTokenCount"]
+    assert low["totalTokenCount"] < usual["totalTokenCount"]
+
+
+def test_reads_more_tokens_of_a_picture_of_high_detail(caller: Caller) -> None:
+    low, high = (
+        caller.openai(chat(messages=[{"role": "user", "content": [pictured(detail)]}])).json()
+        for detail in ("low", "high")
+    )
+
+    assert high["usage"]["prompt_tokens"] - low["usage"]["prompt_tokens"] == 680
+
+
+def pictured(detail: str) -> dict[str, Any]:
+    url = {"url": "data:image/png;base64,AAAA", "detail": detail}
+    return {"type": "image_url", "image_url": url}

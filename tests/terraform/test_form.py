@@ -6,6 +6,7 @@ import pytest
 
 from scripts.terraform_checks import text_rules
 from scripts.terraform_checks.checkouts import (
+    COMPANIONS,
     Checkout,
     Counts,
     InitFailed,
@@ -38,6 +39,7 @@ def test_is_valid(checkout: Checkout, folder: str) -> None:
 
 def test_has_the_configurations_that_people_begin_with() -> None:
     assert {".", "modules/function", "examples/minimal", "examples/complete"} <= {*FOLDERS}
+    assert {*COMPANIONS} <= {*TESTED}
 
 
 @pytest.mark.slow
@@ -119,6 +121,13 @@ def test_says_in_its_files_what_no_apply_shows(rule: text_rules.Rule) -> None:
             "versions.tf: random is not hashicorp/random >= 3.7.0, < 4.0.0",
         ),
         (
+            text_rules.unbounded_versions,
+            "modules/datadog/versions.tf",
+            ", < 5.0.0",
+            "",
+            "modules/datadog/versions.tf: datadog is not DataDog/datadog >= 3.82.0, < 5.0.0",
+        ),
+        (
             text_rules.without_a_default,
             "variables.tf",
             '  default     = "oco"\n',
@@ -138,6 +147,20 @@ def test_says_in_its_files_what_no_apply_shows(rule: text_rules.Rule) -> None:
             "  ephemeral   = true\n",
             "",
             "secret_values is not ephemeral and sensitive",
+        ),
+        (
+            text_rules.unsealed,
+            "modules/monitoring/variables.tf",
+            "  sensitive   = true\n",
+            "",
+            "token is not sensitive",
+        ),
+        (
+            text_rules.unbounded_versions,
+            "modules/policy/versions.tf",
+            'terraform {\n  required_version = ">= 1.11.0"\n}\n',
+            "",
+            "modules/policy/ does not say which Terraform it needs",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -42,8 +42,11 @@ def test_lets_nobody_in_who_is_not_named(installations: Installations) -> None:
     assert callers == {
         "service brownout-webhook": "allUsers",
         "service proxy": "allUsers",
+        "service brownout-tick": "invoker",
+        "service notifier": "invoker",
         "service usage": "invoker",
         "service budgets": "invoker",
+        "service incidents": "invoker",
     }
 
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from common.incidents.channels import Channel, check_channel
+from scripts.functions_table import setting_of
 from scripts.terraform_checks.checkouts import Checkout, errors
 from scripts.terraform_checks.mocked_apply import (
     CANARIES,
     FULL,
     GENERATED,
     Applied,
+    key_of,
     mocked_test,
     write_test,
 )
@@ -38,7 +41,7 @@ def test_sends_every_value_that_people_give(installations: Installations) -> Non
     assert {*CANARIES} <= {*FULL.variables["secret_values"]}
     assert {
         numbers[f'google_secret_manager_secret_version.given["{name}"]'] for name in CANARIES
-    } == {3, 4, 5}
+    } == {3, 4, 5, 6}
 
 
 def test_keeps_the_value_that_it_makes_in_two_places_alone(installations: Installations) -> None:
@@ -70,6 +73,20 @@ def test_mounts_a_version_and_never_a_value(installations: Installations) -> Non
         "ANTHROPIC_API_KEY": ("acme-ops-anthropic-api-key", "7"),
         "GEMINI_API_KEY": ("acme-ops-gemini-api-key", "8"),
     }
+
+
+def test_mounts_the_secret_of_a_channel_where_channels_are_written_to(
+    installations: Installations,
+) -> None:
+    mounted = {
+        key_of(address): [row["secret"] for row in service["secret_environment_variables"]]
+        for address, values in installations.full.of_type("google_cloudfunctions2_function").items()
+        for service in values["service_config"]
+        if "CHANNEL_OPS_SLACK" in {row["key"] for row in service["secret_environment_variables"]}
+    }
+
+    assert mounted == {"notifier": ["acme-ops-channel-ops-slack"]}
+    check_channel(Channel("ops", "slack", setting_of("channel-ops-slack")))
 
 
 CANARY = CANARIES["openai-api-key"]

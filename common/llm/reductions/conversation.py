@@ -6,7 +6,7 @@ API reference, "Generating content" and "Interactions".
 What cannot be read, or stands in no body, is taken to have begun: a prompt cache may hold it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -50,6 +50,11 @@ _LISTS: Mapping[FormName, str] = MappingProxyType(
         "gemini_interactions": "input",
     }
 )
+_AS_TEXT: Mapping[FormName, Sequence[Any]] = MappingProxyType(
+    {"openai_responses": ({"role": "user"},), "gemini_interactions": ({"type": "user_input"},)}
+)
+"""The turns of an input that is a text."""
+
 _FRESH = frozenset({"user", "instructions"})
 _SAID = frozenset({"text", "image", "audio", "video", "document", "user_input"})
 """Of an interaction: contents, and the step that holds them."""
@@ -62,20 +67,20 @@ def turns_member(form: FormName) -> str | None:
 
 def speakers(form: FormName, members: Mapping[str, Any]) -> tuple[Speaker, ...]:
     """Who speaks, turn by turn; nobody where that cannot be read."""
-    given = members.get(_LISTS.get(form, ""))
-    if isinstance(given, str) and form in ("openai_responses", "gemini_interactions"):
-        return ("user",)
-    if not isinstance(given, list):
-        return ()
-    return tuple(_speaker(form, turn) if isinstance(turn, dict) else "unknown" for turn in given)
+    return tuple(_spoken(form, _turns(form, members)))
+
+
+def last_speaker(form: FormName, members: Mapping[str, Any]) -> Speaker | None:
+    """Who speaks last; None where that cannot be read."""
+    return next(_spoken(form, reversed(_turns(form, members))), None)
 
 
 def is_fresh(form: FormName, members: Mapping[str, Any]) -> bool:
     """Whether a conversation begins with this request: the model has not spoken in it."""
     if is_stored(form, members):
         return False
-    found = speakers(form, members)
-    return bool(found) and _FRESH.issuperset(found)
+    turns = _turns(form, members)
+    return bool(turns) and all(each in _FRESH for each in _spoken(form, turns))
 
 
 def is_stored(form: FormName, members: Mapping[str, Any]) -> bool:
@@ -84,8 +89,9 @@ def is_stored(form: FormName, members: Mapping[str, Any]) -> bool:
 
 
 def ends_with_tool_result(form: FormName, members: Mapping[str, Any]) -> bool:
-    """Whether the model is to go on with what a tool answered."""
-    return speakers(form, members)[-1:] == ("tool",)
+    """Whether the model is to go on with what a tool answered, maybe by new instructions."""
+    spoke = _spoken(form, reversed(_turns(form, members)))
+    return next((each for each in spoke if each != "instructions"), None) == "tool"
 
 
 def asks_for_form(form: FormName, members: Mapping[str, Any], model: str | None) -> Reason | None:
@@ -94,6 +100,18 @@ def asks_for_form(form: FormName, members: Mapping[str, Any], model: str | None)
     if isinstance(config, NotSafe):
         return config.reason
     return hazard_in(form, members, config.members, model or "")
+
+
+def _turns(form: FormName, members: Mapping[str, Any]) -> Sequence[Any]:
+    """The turns; none where they cannot be read."""
+    given = members.get(_LISTS.get(form, ""))
+    if isinstance(given, str):
+        return _AS_TEXT.get(form, ())
+    return given if isinstance(given, list) else ()
+
+
+def _spoken(form: FormName, turns: Iterable[Any]) -> Iterator[Speaker]:
+    return (_speaker(form, turn) if isinstance(turn, dict) else "unknown" for turn in turns)
 
 
 def _speaker(form: FormName, turn: Mapping[str, Any]) -> Speaker:

@@ -23,7 +23,7 @@ from common.llm.model_traits import (
     gemini_levels,
     openai_efforts,
 )
-from common.llm.reductions.conversation import speakers
+from common.llm.reductions.conversation import ends_with_tool_result
 from common.llm.reductions.members import Place, inner_object, placed
 from common.llm.reductions.request import Reduced, Request, Unsafe
 from common.llm.reductions.wanted import EFFORTS, Effort, EffortAtMost, EffortDown
@@ -55,7 +55,9 @@ _GEMINI_UNASKED = 8192
 """The most that 2.5 models think of their own accord."""
 
 _AUTO = -1
-_OWN_UPSTREAMS = frozenset({"openai", "azure"})
+_TAKE_EFFORTS = frozenset({"openai", "azure"})
+"""Providers whose models take what is known of them here; others may not."""
+
 _TOOLS = ("tools", "functions", "web_search_options")
 _WITH_REASONING = frozenset({"chat.completions", "responses"})
 
@@ -63,15 +65,9 @@ _WITH_REASONING = frozenset({"chat.completions", "responses"})
 def lower_effort(request: Request, wanted: Wanted) -> Reduced | Unsafe | None:
     """The request with less thinking, said as the effort or as a budget in tokens."""
     reduced = _reduced(request, wanted)
-    if isinstance(reduced, Reduced) and _answers_a_tool(request):
+    if isinstance(reduced, Reduced) and ends_with_tool_result(request.form, request.members):
         return Unsafe("tool_result")
     return reduced
-
-
-def _answers_a_tool(request: Request) -> bool:
-    """Whether a tool spoke last; instructions behind it belong to the same turn."""
-    spoke = [each for each in speakers(request.form, request.members) if each != "instructions"]
-    return spoke[-1:] == ["tool"]
 
 
 def _reduced(request: Request, wanted: Wanted) -> Reduced | Unsafe | None:
@@ -120,7 +116,7 @@ def _of_openai(request: Request, wanted: Wanted, place: Place) -> Reduced | Unsa
     if outer is None:
         return UNREADABLE
     asked = outer.get(place[-1])
-    own = to.upstream in _OWN_UPSTREAMS and to.endpoint.name in _WITH_REASONING
+    own = to.provider in _TAKE_EFFORTS and to.endpoint.name in _WITH_REASONING
     if asked is None and not own:
         return None
     tools = any(members.get(name) for name in _TOOLS)

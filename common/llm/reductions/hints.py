@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from common.llm.paths import FormName
-from common.llm.reductions.conversation import asks_for_form, speakers, turns_member
+from common.llm.reductions.conversation import asks_for_form, last_speaker, turns_member
 from common.llm.reductions.request import Reduced, Request, Unsafe
 from common.llm.reductions.wanted import Hint
 
@@ -56,10 +56,10 @@ def _why_not(request: Request) -> str | None:
     hazard = asks_for_form(request.form, request.members, request.recipient.model)
     if hazard is not None:
         return hazard
-    last = speakers(request.form, request.members)[-1:]
-    if last == ("tool",):
+    last = last_speaker(request.form, request.members)
+    if last == "tool":
         return "tool_result"
-    if last != ("user",):
+    if last != "user":
         return "not_a_question"
     # Anthropic then marks the last block by itself, and would keep the one that is added here.
     marks_itself = request.form == "anthropic_messages" and request.members.get("cache_control")

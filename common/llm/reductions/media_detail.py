@@ -21,7 +21,7 @@ from common.llm.reductions.wanted import LowMediaDetail
 _TOLD = "low"
 _FINER = frozenset({"auto", "high", "original"})
 _TAKES_DETAIL = frozenset({"openai", "azure"})
-"""Upstreams whose every model with eyes takes `detail`; to others it is not added."""
+"""Providers whose every model with eyes takes `detail`; to others it is not added."""
 
 _LOW = "MEDIA_RESOLUTION_LOW"
 _TAKES_RESOLUTION = re.compile(r"gemini-([2-9]|flash|pro)(?!.*(image|tts|live|embedding|omni))")
@@ -43,7 +43,7 @@ def _in_openai(request: Request, name: str, lower: Any) -> Reduced | Unsafe | No
     turns = request.members.get(name)
     if not isinstance(turns, list):
         return None
-    adds = request.recipient.upstream in _TAKES_DETAIL
+    adds = request.recipient.provider in _TAKES_DETAIL
     lowered = [_of_turn(turn, lower, adds=adds) for turn in turns]
     if all(after is before for before, after in zip(turns, lowered, strict=True)):
         return None

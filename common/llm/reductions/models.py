@@ -29,10 +29,9 @@ from common.llm.reductions.request import Reduced, Request, Unsafe
 from common.llm.reductions.thinking_carried import carry_thinking
 from common.llm.reductions.wanted import UseModel
 
-_LISTS: Mapping[str, str] = MappingProxyType(
-    {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "vertex": "google"}
-)
-"""Upstreams that sell all models of a price list; what others have is not known."""
+_SELL_ALL = frozenset({"openai", "anthropic", "google"})
+"""Providers that sell all models of their list under these names; what others have, such as an
+Azure account, is not known."""
 
 _PREAMBLE_TOKENS = 4096
 """What a provider adds to a prompt at most."""
@@ -67,7 +66,7 @@ def use_model(
     model = request.recipient.model
     if model is None or model.lower() == wanted.model.lower():
         return None
-    move = _move_to(wanted.model, model, _LISTS.get(request.recipient.upstream), book)
+    move = _move_to(wanted.model, model, request.recipient.provider, book)
     if isinstance(move, Unsafe):
         return move
     why = _lacking(request, move)
@@ -80,7 +79,7 @@ def use_model(
 
 def _move_to(name: str, model: str, provider: str | None, book: PriceBook) -> _Move | Unsafe:
     """From one model to another, if it is known and cheaper."""
-    if provider is None:
+    if provider not in _SELL_ALL:
         return Unsafe("unknown_upstream")
     old, new = book.card(provider, model), book.card(provider, name)
     if old is None or new is None or taken_by(name) is None:
@@ -161,9 +160,9 @@ def _moved(request: Request, cap: int, move: _Move, size_bytes: int) -> Reduced 
 
 
 def _as_named(before: Any, name: str) -> str:
-    """A name as the request has it: Gemini's may stand behind ``models/``."""
-    prefixed = isinstance(before, str) and before.startswith("models/")
-    return f"models/{name}" if prefixed else name
+    """A name as the request has it: behind ``models/`` (Gemini), ``google/`` (Vertex AI)."""
+    prefix, slash, _ = before.rpartition("/") if isinstance(before, str) else ("", "", "")
+    return f"{prefix}{slash}{name}"
 
 
 def _fits(request: Request, move: _Move, tokens: int) -> bool:

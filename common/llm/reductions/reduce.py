@@ -1,11 +1,14 @@
 """All that is wanted of one request, in the order in which it is safe.
 
-The tier first, because it changes nothing else; then the model, since what others may do depends on
-it; how much is thought before the cap, in which thoughts count; the cap last. The body is read once
-and written once, and where nothing changes the very same bytes go out.
+The tier first, because it changes nothing else; what the provider runs before the model, since
+another one may not have it; then the model, since what others may do depends on it; how much is
+thought before the cap, in which thoughts count; the cap last. Where another model is not safe for
+the request as it came, but for what is left of it, it is taken then. The body is read once and
+written once, and where nothing changes the very same bytes go out.
 
-Three of them make a prompt cache useless: another model, another effort, another detail of earlier
-pictures. In a conversation that has begun they are left alone unless that is said to matter less.
+Four of them make a prompt cache useless: another model, another effort, another detail of earlier
+pictures, another speed of Claude's. In a conversation that has begun they are left alone unless
+that is said to matter less.
 """
 
 import json
@@ -28,6 +31,7 @@ from common.llm.reductions.output_caps import cap_output
 from common.llm.reductions.request import Reduced, Request, Unsafe
 from common.llm.reductions.server_tools import drop_server_tools
 from common.llm.reductions.service_tiers import leave_priority
+from common.llm.reductions.service_tiers import loses_cache as loses_fast_cache
 from common.llm.reductions.verbosity import lower_verbosity
 from common.llm.reductions.wanted import (
     EffortAtMost,
@@ -102,7 +106,7 @@ _Result: TypeAlias = Reduced | Unsafe | None
 class _Step:
     name: str
     reduce: Callable[[Request, Any, _Beside], _Result]
-    loses_cache: bool = False
+    loses_cache: Callable[[Request], bool] = lambda _request: False
 
 
 def _alone(reduce: Callable[[Request, Any], _Result]) -> Callable[[Request, Any, _Beside], _Result]:
@@ -117,16 +121,20 @@ def _cap_output(request: Request, wanted: OutputCap, beside: _Beside) -> _Result
     return cap_output(request, wanted, beside.size_bytes)
 
 
-_EFFORT = _Step("effort", _alone(lower_effort), loses_cache=True)
+def _always(_request: Request) -> bool:
+    return True
+
+
+_EFFORT = _Step("effort", _alone(lower_effort), _always)
 _STEPS: Mapping[type[Any], _Step] = MappingProxyType(
     {
-        StandardTier: _Step("tier", _alone(leave_priority)),
-        UseModel: _Step("model", _use_model, loses_cache=True),
+        StandardTier: _Step("tier", _alone(leave_priority), loses_fast_cache),
+        WithoutServerTools: _Step("server_tools", _alone(drop_server_tools)),
+        UseModel: _Step("model", _use_model, _always),
         OneCandidate: _Step("candidates", _alone(ask_once)),
         EffortAtMost: _EFFORT,
         EffortDown: _EFFORT,
-        LowMediaDetail: _Step("media_detail", _alone(look_coarsely), loses_cache=True),
-        WithoutServerTools: _Step("server_tools", _alone(drop_server_tools)),
+        LowMediaDetail: _Step("media_detail", _alone(look_coarsely), _always),
         LowVerbosity: _Step("verbosity", _alone(lower_verbosity)),
         Hint: _Step("hint", _alone(add_hint)),
         OutputCap: _Step("output_cap", _cap_output),
@@ -172,6 +180,10 @@ def reduce(
     keeps_cache = not may_miss_cache and not is_fresh(form, opened.parsed)
     beside = _Beside(book, len(body) + _ADDED_BYTES + _hint_bytes(wanted))
     after, outcomes = _reduced(before, steps, beside, keeps_cache=keeps_cache)
+    if after is not before and any(map(_is_refused_model, outcomes)):
+        lasting = [each for each in steps if not isinstance(each[0], EffortDown)]
+        after, more = _reduced(after, lasting, beside, keeps_cache=keeps_cache)
+        outcomes = _merged(outcomes, more)
     if after is before:
         return Reduction(body, None, outcomes)
     written = body if after.members is before.members else _written(body, after.members)
@@ -189,12 +201,23 @@ def _reduced(
         found = step.reduce(request, wanted, beside)
         if isinstance(found, Unsafe):
             outcomes.append(Outcome(step.name, "", "skipped_unsafe", found.reason))
-        elif found is not None and step.loses_cache and keeps_cache:
+        elif found is not None and keeps_cache and step.loses_cache(request):
             outcomes.append(Outcome(step.name, "", "skipped_cache", "not_fresh"))
         elif found is not None:
             request = found.request
             outcomes.append(Outcome(step.name, found.told, "applied", ""))
     return request, tuple(outcomes)
+
+
+def _is_refused_model(outcome: Outcome) -> bool:
+    return outcome.name == "model" and outcome.state == "skipped_unsafe"
+
+
+def _merged(first: Sequence[Outcome], second: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """What became of each thing in two rounds: of what was done twice, the last."""
+    found = {each.name: each for each in first}
+    found.update({each.name: each for each in second if each.state == "applied"})
+    return tuple(found.values())
 
 
 def _written(body: bytes, members: Mapping[str, Any]) -> bytes | None:

@@ -1,8 +1,8 @@
 """Leaving the lanes that are faster and cost more.
 
 Sources: OpenAI API reference (`service_tier`: ``fast`` and ``priority`` are one); Anthropic
-documentation, "Fast mode" and "Service tiers" (``auto`` uses priority capacity, if there is some);
-Gemini API documentation, "Priority inference".
+documentation, "Fast mode" and "Service tiers" (``auto`` uses priority capacity, if there is some),
+"Prompt caching" (another speed is another prompt); Gemini API documentation, "Priority inference".
 
 Tiers that cost less stay, and so does a tier that is not named: the provider's usual one, or what
 the account is set to.
@@ -31,6 +31,11 @@ def leave_priority(request: Request, _wanted: StandardTier) -> Reduced | None:
         return None
     dear = {name for name in _GEMINI_NAMES if _is_dear(members.get(name))}
     return Reduced(without(request, frozenset(dear)), _TOLD) if dear else None
+
+
+def loses_cache(request: Request) -> bool:
+    """Whether a prompt cache that knows this request does not know it at the usual speed."""
+    return request.form == "anthropic_messages" and request.members.get("speed") == "fast"
 
 
 def _of_claude(request: Request) -> Reduced | None:

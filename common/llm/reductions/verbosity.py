@@ -11,7 +11,9 @@ from common.llm.reductions.wanted import LowVerbosity
 
 _LOW = "low"
 _LONGER = ("medium", "high")
-_OWN_UPSTREAMS = frozenset({"openai", "azure"})
+_TAKE_VERBOSITY = frozenset({"openai", "azure"})
+"""Providers whose models are known to; what others make of the member is not known."""
+
 _PLACES = {
     "chat.completions": ("verbosity",),
     "responses": ("text", "verbosity"),
@@ -28,7 +30,7 @@ def lower_verbosity(request: Request, _wanted: LowVerbosity) -> Reduced | Unsafe
     if outer is None:
         return Unsafe("unreadable")
     asked = outer.get(place[-1])
-    if asked == _LOW or (asked is None and to.upstream not in _OWN_UPSTREAMS):
+    if asked == _LOW or (asked is None and to.provider not in _TAKE_VERBOSITY):
         return None
     if asked is not None and asked not in _LONGER:
         return Unsafe("unreadable")

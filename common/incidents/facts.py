@@ -1,0 +1,220 @@
+"""Which fact does what to which incident.
+
+A row of `ROWS` says it for facts of one type; its texts are templates over the event's fields. Only
+brownouts are more than a row: what a change of a mode means depends on the mode from which on the
+policy wants an incident. Events of all other types do nothing to incidents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from common.core.brownout_events import BrownoutModeChanged, BrownoutSettled
+from common.core.events import Event
+from common.core.incident_events import IncidentSeverity
+from common.core.ports import Value
+from common.incidents.timeline import Kind
+
+Effect: TypeAlias = Literal["raise", "ease", "calm", "settle"]
+"""raise: it goes wrong, or worse. ease: less wrong, but not right. calm: its cause is gone.
+settle: and has stayed away."""
+
+MODES = ("normal", "soft", "hard", "emergency")
+"""Ascending."""
+_SEVERITY_OF: Mapping[str, IncidentSeverity] = {
+    "soft": "warning",
+    "hard": "error",
+    "emergency": "critical",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """Which channels are told so long after an incident was raised. None: in any case."""
+
+    after: timedelta
+    to: tuple[str, ...]
+    when: Literal["unacknowledged"] | None = None
+    min_severity: IncidentSeverity | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it apart from other steps, also of other versions of the policy."""
+        condition = f"{self.when or 'always'} {self.min_severity or 'any'}"
+        return f"{self.after.total_seconds():.0f}s {condition} {','.join(self.to)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the policy says of incidents. `procedures` are links by pattern of a scope."""
+
+    open_at: str = "soft"
+    join_window: timedelta = timedelta(minutes=15)
+    resolve_after: timedelta = timedelta(minutes=30)
+    procedures: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    escalation: tuple[EscalationStep, ...] = ()
+
+    def procedure_for(self, scope: str) -> str | None:
+        """The link of the pattern that fits the scope, of several that of the longest."""
+        fitting = [pattern for pattern in self.procedures if fnmatchcase(scope, pattern)]
+        if not fitting:
+            return None
+        return self.procedures[max(fitting, key=lambda pattern: (len(pattern), pattern))]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an event says of the incidents of one key.
+
+    `opens` says whether it opens an incident where there is none. `seq` numbers changes of a mode,
+    0 for facts of something else. `link` and `done` are what its readers are told.
+    """
+
+    id: str
+    key: str
+    scope: str
+    at: datetime
+    kind: Kind
+    effect: Effect
+    opens: bool
+    severity: IncidentSeverity | None
+    title: str
+    told: str
+    details: Mapping[str, Value]
+    done: str | None = None
+    link: str | None = None
+    episode: str | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the facts of a type do. `least` holds the smallest value of a field that counts."""
+
+    kind: Kind
+    effect: Effect
+    severity: IncidentSeverity
+    key: str
+    scope: str
+    title: str
+    told: str
+    least: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    link: str | None = None
+
+
+ROWS: Mapping[str, Row] = {
+    "brownout.blind": Row(
+        "blind", "raise", "warning", "blind:{source}", "global", "{source} cannot be relied on",
+        "{source} is blind ({cause}): what it said before counts on until its leases end.",
+        link="link",
+    ),
+    "budget.threshold_crossed": Row(
+        "budget", "raise", "error", "budget:{budget_id}", "budget:{budget_id}",
+        "Budget {budget_id} is spent",
+        "{percent} % of budget {budget_id} is spent in its period {period}.",
+        least={"percent": 100},
+    ),
+}  # fmt: skip
+
+
+def brownout_key(scope: str) -> str:
+    """The key of the incidents of a scope's brownouts."""
+    return f"brownout:{scope}"
+
+
+def fact_of(event: Event, rules: Rules) -> Fact | None:
+    """What the event says of incidents, None if it says nothing."""
+    if isinstance(event, BrownoutModeChanged):
+        return _mode_changed(event, rules)
+    if isinstance(event, BrownoutSettled):
+        return _settled(event)
+    row = ROWS.get(event.type)
+    if row is None:
+        return None
+    fields = event.model_dump()
+    if any(fields[name] < least for name, least in row.least.items()):
+        return None
+    return Fact(
+        id=event.id,
+        key=row.key.format_map(fields),
+        scope=row.scope.format_map(fields),
+        at=event.event_time,
+        kind=row.kind,
+        effect=row.effect,
+        opens=row.effect == "raise",
+        severity=row.severity,
+        title=row.title.format_map(fields),
+        told=row.told.format_map(fields),
+        details=event.model_dump(mode="json"),
+        link=None if row.link is None else fields[row.link],
+    )
+
+
+def _mode_changed(event: BrownoutModeChanged, rules: Rules) -> Fact:
+    before, after = MODES.index(event.before), MODES.index(event.after)
+    counts = after >= MODES.index(rules.open_at)
+    effect: Effect = "raise" if counts and after > before else "ease"
+    if after == 0:
+        effect = "calm"
+    by_person = event.cause == "override"
+    return Fact(
+        id=event.id,
+        key=brownout_key(event.scope),
+        scope=event.scope,
+        at=event.event_time,
+        kind="override" if by_person else "mode_change",
+        effect=effect,
+        opens=counts,
+        severity=_SEVERITY_OF[event.after] if counts else None,
+        title=f"Brownout of {event.scope}",
+        told=f"{event.scope} goes from {event.before} to {event.after}, {_because(event)}.",
+        details=event.model_dump(mode="json"),
+        done=_done(event),
+        link=next((each.link for each in event.signals if each.link is not None), None),
+        episode=event.episode,
+        seq=event.seq,
+    )
+
+
+def _settled(event: BrownoutSettled) -> Fact:
+    return Fact(
+        id=event.id,
+        key=brownout_key(event.scope),
+        scope=event.scope,
+        at=event.event_time,
+        kind="resolved",
+        effect="settle",
+        opens=False,
+        severity=None,
+        title=f"Brownout of {event.scope}",
+        told=f"{event.scope} has stayed normal since {event.since:%H:%M} UTC.",
+        details={},
+        episode=event.episode,
+        seq=event.seq,
+    )
+
+
+def _because(event: BrownoutModeChanged) -> str:
+    match event.cause:
+        case "signal" if event.signals:
+            told = event.signals[0]
+            more = f" and {len(event.signals) - 1} more" if len(event.signals) > 1 else ""
+            return f"because {told.source} says {told.level} (monitor {told.monitor}){more}"
+        case "override":
+            return "because somebody pins it or ends a pin"
+        case "expiry":
+            return "because what held it ran out"
+        case "recovery":
+            return "because what held it is over"
+    return "because of a signal"
+
+
+def _done(event: BrownoutModeChanged) -> str:
+    if event.after == "normal":
+        return f"Calls of {event.scope} are answered as they are asked again."
+    if not event.enforced:
+        return "Nothing is changed: the policy in force only records what it would do."
+    return f"Calls of {event.scope} are answered as the policy says for {event.after}."
