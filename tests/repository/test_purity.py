@@ -12,7 +12,16 @@ import pytest
 
 from tests.repository.sources import texts
 
-DOMAINS = ("common/core", "common/llm", "common/gateway", "common/usage", "common/api")
+DOMAINS = (
+    "common/core",
+    "common/llm",
+    "common/brownout",
+    "common/budgets",
+    "common/incidents",
+    "common/usage",
+    "common/gateway",
+    "common/api",
+)
 
 CLOCK = "take a Clock (common/core/ports.py)"
 ENTROPY = "take random bytes as an argument"
