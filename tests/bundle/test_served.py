@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 PROBE = Path(__file__).with_name("probe.py")
 CHAT = "/openai/v1/chat/completions"
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}
-NEVER = {"duckdb", "genai_prices", "sqlglot", "typer", "yaml"}
+NEVER = {"duckdb", "genai_prices", "sqlglot", "typer"}
 """Modules of other functions and of development, of which a call loads none."""
 
 HEALTH = {"api": "/api/v1/health", "proxy": "/gateway/v1/health"}

@@ -29,6 +29,7 @@ from tests.repository.sources import ROOT
 
 README, GUIDE = "README.md", "terraform/README.md"
 VARIABLE = re.compile(r"-var (?:'([^']+)'|(\S+))")
+APPLIES = re.compile(r"terraform -chdir=(\S+) (?:apply|destroy)")
 COPIED = ("common", "functions", "scripts", "terraform")
 
 
@@ -147,19 +148,28 @@ def test_keeps_the_state_in_a_bucket_by_the_lines_of_the_guide(copy: Checkout) -
         override.unlink()
 
 
+def variables_of(module: str) -> set[str]:
+    text = (ROOT / module / "variables.tf").read_text()
+    return set(re.findall(r'^variable "(\w+)"', text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("file", [README, GUIDE])
 def test_sets_variables_that_exist(file: str) -> None:
     text = (ROOT / file).read_text()
-    known = re.findall(
-        r'^variable "(\w+)"', (ROOT / "terraform/variables.tf").read_text(), re.MULTILINE
-    )
-    named = {name for block in blocks(text, "sh") for name in given(block.replace("\\\n", " "))}
-    named |= set(re.findall(r"TF_VAR_(\w+)", text))
+    named = {("terraform", name) for name in re.findall(r"`TF_VAR_(\w+)", text)}
     for block in blocks(text, "hcl")[:1]:
-        named |= set(re.findall(r"^(\w+) +=", block, re.MULTILINE))
+        named |= {("terraform", name) for name in re.findall(r"^(\w+) +=", block, re.MULTILINE)}
+    for block in blocks(text, "sh"):
+        exported = set(re.findall(r"^export TF_VAR_(\w+)", block, re.MULTILINE))
+        for command in lines(block):
+            if applies := APPLIES.search(command):
+                names = {*given(command), *re.findall(r"TF_VAR_(\w+)", command), *exported}
+                named |= {(applies[1], name) for name in names}
 
-    assert named - set(known) == set()
-    assert {"project_id", "console_admins", "private_callers"} <= named
+    unknown = {(module, name) for module, name in named if name not in variables_of(module)}
+    assert unknown == set()
+    root = {name for module, name in named if module == "terraform"}
+    assert {"project_id", "console_admins", "private_callers"} <= root
 
 
 def test_lists_and_replays_dead_letters_as_the_guide_says(pubsub: Pubsub) -> None:
