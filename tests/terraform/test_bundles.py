@@ -66,7 +66,7 @@ def test_plans_nothing_without_bundles(refusals: dict[str, list[str]]) -> None:
     [said] = refusals["nothing"]
 
     assert said.endswith(
-        "No bundle of api, brownout_tick, brownout_webhook, budgets, incidents, notifier, proxy, usage in ./nowhere: "
+        f"No bundle of {', '.join(sorted(read_functions(ROOT)))} in ./nowhere: "
         "run scripts/bundle first."
     )
 
