@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from common.llm.cap_hazards import hazard_in, least_cap
+from common.llm.capabilities import ModelCaps
 from common.llm.edits import Edited, NotSafe, Reason, Recipient, Slot, open_body
 from common.llm.facts import read_cap
 from common.llm.generation_config import Config, find_config
@@ -168,13 +169,19 @@ def standing_cap(
     return names[0], None
 
 
+def longest_taken(model: str, caps: ModelCaps) -> int | None:
+    """The highest cap that a model takes: tables have more for old ones of Gemini's than it has."""
+    longest = caps.max_output
+    old = _OLD_GEMINI.match(model) is not None
+    return min(longest, _OLD_GEMINI_LONGEST) if old and longest is not None else longest
+
+
 def _most_added(size_bytes: int, recipient: Recipient) -> int:
     """The most that a cap may be that is added; 0 where none may be."""
     caps = recipient.caps
-    longest, window = caps.max_output, caps.context_window
+    longest, window = longest_taken(recipient.model or "", caps), caps.context_window
     if recipient.endpoint.protocol == "gemini" and longest is not None:
-        old = _OLD_GEMINI.match(recipient.model or "") is not None
-        return min(longest, _OLD_GEMINI_LONGEST if old else longest) - 1
+        return longest - 1
     if recipient.upstream != "openai" or recipient.endpoint.name not in _EXTENDABLE:
         return 0
     if longest is None or window is None:

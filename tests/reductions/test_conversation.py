@@ -64,6 +64,7 @@ def test_is_not_fresh_where_a_cache_may_know_some_of_it(form: FormName, members:
     [
         ("openai_chat", {"messages": [user("Hi"), YES, RESULT]}, True),
         ("openai_chat", {"messages": [RESULT, user("Why?")]}, False),
+        ("openai_chat", {"messages": [RESULT, {"role": "system", "content": "Go on."}]}, True),
         ("openai_responses", {"input": [user("Hi"), OUTPUT]}, True),
         ("openai_responses", {"input": [OUTPUT, user("Why?")]}, False),
         ("anthropic_messages", {"messages": [user("Hi"), YES, CLAUDE_RESULT]}, True),

@@ -111,6 +111,8 @@ def test_writes_a_word_that_the_model_of_openai_takes(
         (GEMINI, "gemini-3.1-flash-lite", {}, NONE),
         (INTERACTIONS, "gemini-2.5-flash", {}, NONE),
         (INTERACTIONS, "gemini-3-flash-preview", {"agent": "deep-research"}, NONE),
+        (CHAT, "o1-preview", {}, LOW),
+        (CHAT, "gpt-oss-120b", {}, LOW),
     ],
 )
 def test_leaves_alone_what_is_low_already_or_not_known(

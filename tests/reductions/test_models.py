@@ -159,6 +159,7 @@ def test_names_the_model_as_the_request_does() -> None:
         ("openai_chat", "gpt-4o", "o3-mini", CHAT, "thinking"),
         ("openai_chat", "o1", "o3-mini", {"messages": [user([IMAGE])]}, "pictures"),
         ("openai_chat", "gpt-4o", "gpt-3.5-turbo", CHAT, "unknown_model"),
+        ("gemini_interactions", "gemini-2.5-pro", TO_HAIKU, RESPONSE, "other_maker"),
         ("openai_chat", "gpt-5", TO_MINI, {**CHAT, "audio": {}}, "audio"),
         ("openai_chat", "gpt-5", TO_MINI, {**CHAT, "service_tier": "scale"}, "service_tier"),
         (
@@ -308,8 +309,27 @@ def test_trusts_a_window_that_is_no_smaller() -> None:
     assert isinstance(found, Reduced)
 
 
-def test_leaves_upstreams_whose_models_are_not_known() -> None:
-    request = asked("openai_chat", CHAT, "gpt-5", upstream="own-vllm")
+@pytest.mark.parametrize(("cap", "after"), [(8_000, 8_000), (20_000, 8_192)])
+def test_lowers_a_cap_to_what_the_older_models_of_gemini_take(cap: int, after: int) -> None:
+    members = {**CONTENT, "generationConfig": {"maxOutputTokens": cap}}
+
+    found = moved("gemini_content", members, "gemini-2.5-pro", "gemini-2.0-flash")
+
+    assert members_of(found)["generationConfig"] == {"maxOutputTokens": after}
+
+
+def test_names_a_model_as_the_one_before_was_named() -> None:
+    members = {**CHAT, "model": "google/gemini-2.5-pro"}
+    request = asked("openai_chat", members, "gemini-2.5-pro", upstream="vertex")
+
+    found = use_model(request, UseModel("gemini-2.0-flash"), book=bundled_book(), size_bytes=100)
+
+    assert members_of(found)["model"] == "google/gemini-2.0-flash"
+
+
+@pytest.mark.parametrize("upstream", ["own-vllm", "azure"])
+def test_leaves_upstreams_whose_models_are_not_known(upstream: str) -> None:
+    request = asked("openai_chat", CHAT, "gpt-5", upstream=upstream)
 
     found = use_model(request, UseModel(TO_MINI), book=bundled_book(), size_bytes=100)
 

@@ -8,7 +8,7 @@ from common.llm.paths import FormName
 from common.llm.reductions.output_caps import cap_output
 from common.llm.reductions.request import Reduced, Unsafe
 from common.llm.reductions.wanted import OutputCap
-from tests.reductions.asked import FUNCTION, asked
+from tests.reductions.asked import FUNCTION, asked, members_of
 
 BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 2_000}, "max_tokens": 9_000}
 ADAPTIVE = {"thinking": {"type": "adaptive"}, "max_tokens": 9_000}
@@ -115,6 +115,24 @@ def test_leaves_a_cap_that_is_as_low(form: FormName, members: Any) -> None:
 )
 def test_leaves_what_would_be_spoilt_by_a_cut(members: Any, reason: str) -> None:
     assert cap_output(asked("openai_chat", members), OutputCap(512), 100) == Unsafe(reason)
+
+
+@pytest.mark.parametrize(
+    ("model", "cap"),
+    [
+        ("claude-sonnet-4-5", 512),
+        ("claude-opus-4-8", 512),
+        ("claude-opus-5", 2_048),
+        ("claude-opus-5-5", 2_048),
+        ("claude-sonnet-5", 2_048),
+        ("claude-haiku-5-5", 2_048),
+        ("claude-fable-5-1", 2_048),
+    ],
+)
+def test_leaves_room_for_what_newer_models_of_claude_s_think_unasked(model: str, cap: int) -> None:
+    request = asked("anthropic_messages", {"max_tokens": 9_000}, model)
+
+    assert members_of(cap_output(request, OutputCap(512), 100)) == {"max_tokens": cap}
 
 
 def test_adds_no_cap_where_the_model_may_not_take_it() -> None:

@@ -175,6 +175,65 @@ def test_leaves_what_a_cache_knows_of_a_conversation_that_has_begun(may_miss_cac
         assert json.loads(found.body) == {**body, "n": 1}
 
 
+@pytest.mark.parametrize(
+    ("turns", "may_miss_cache", "state"),
+    [
+        ([user("Hi"), YES, user("Why?")], False, "skipped_cache"),
+        ([user("Hi"), YES, user("Why?")], True, "applied"),
+        ([user("Hi")], False, "applied"),
+    ],
+)
+def test_leaves_the_speed_at_which_a_cache_was_written(
+    turns: Any, may_miss_cache: bool, state: str
+) -> None:
+    body = {"model": "claude-opus-5", "messages": turns, "max_tokens": 900, "speed": "fast"}
+
+    found = reduced(
+        "anthropic_messages",
+        "claude-opus-5",
+        body,
+        StandardTier(),
+        may_miss_cache=may_miss_cache,
+    )
+
+    assert [each.state for each in found.outcomes] == [state]
+    assert ("speed" in json.loads(found.body)) == (state == "skipped_cache")
+
+
+def test_drops_what_another_model_does_not_have_before_it_is_moved_there() -> None:
+    body = {"model": "gpt-5", "input": "Why?", "tools": [{"type": "web_search"}]}
+    wanted = (UseModel("gpt-5-mini"), WithoutServerTools())
+
+    found = reduced("openai_responses", "gpt-5", body, *wanted)
+
+    assert found.model == "gpt-5-mini"
+    assert [(each.name, each.state) for each in found.outcomes] == [
+        ("server_tools", "applied"),
+        ("model", "applied"),
+    ]
+
+
+def test_moves_what_is_left_of_a_request_where_it_could_not_be_moved_as_it_came() -> None:
+    """A cap of 300 is too low for a model that thinks, until it does not."""
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "Why?"}]}],
+        "generationConfig": {"maxOutputTokens": 300},
+    }
+    wanted = (UseModel("gemini-2.5-flash-lite"), EffortAtMost("none"), Hint("Be brief."))
+
+    found = reduced("gemini_content", "gemini-2.5-flash", body, *wanted)
+
+    assert found.model == "gemini-2.5-flash-lite"
+    assert [(each.name, each.state) for each in found.outcomes] == [
+        ("model", "applied"),
+        ("effort", "applied"),
+        ("hint", "applied"),
+    ]
+    written = json.loads(found.body)
+    assert written["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
+    assert written["contents"][0]["parts"] == [{"text": "Why?\n\nBe brief."}]
+
+
 def test_tells_why_something_is_not_safe_and_does_the_rest() -> None:
     body = {
         "model": "gpt-4o",

@@ -11,7 +11,6 @@ and its cap together fit the window); guides "Images and vision" (tokens of a pi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from common.llm.cap_hazards import hazard_in, least_cap
@@ -19,7 +18,7 @@ from common.llm.edits import NotSafe
 from common.llm.generation_config import Config, find_config
 from common.llm.model_inputs import handed_in, taken_by
 from common.llm.model_traits import may_think_unasked, takes_low_verbosity
-from common.llm.output_cap import standing_cap
+from common.llm.output_cap import longest_taken, standing_cap
 from common.llm.price_book import Card, PriceBook
 from common.llm.price_cards import Terms
 from common.llm.price_tariffs import Tiered
@@ -84,9 +83,20 @@ def _move_to(name: str, model: str, provider: str | None, book: PriceBook) -> _M
     old, new = book.card(provider, model), book.card(provider, name)
     if old is None or new is None or taken_by(name) is None:
         return Unsafe("unknown_model")
+    if _maker(model) != _maker(name):
+        return Unsafe("other_maker")
     if not _is_cheaper(new.terms, old.terms):
         return Unsafe("not_cheaper")
     return _Move(old, new, name)
+
+
+def _maker(model: str) -> str:
+    """Who makes a model that is known: Google's list has Claude's too, which has an API of its own.
+
+    Models of OpenAI's have names without a common beginning.
+    """
+    bare = model.rpartition("/")[2].lower()
+    return next((maker for maker in ("claude", "gemini") if bare.startswith(maker)), "openai")
 
 
 def _lacking(request: Request, move: _Move) -> str | None:
@@ -128,7 +138,7 @@ def _capped(request: Request, move: _Move) -> tuple[Request, int] | Unsafe:
     limits = least_cap(form, members, config.members, move.name)
     if limits is None or cap < limits[0]:
         return Unsafe("output_cap")
-    longest = move.new.caps.max_output or 0
+    longest = longest_taken(move.name, move.new.caps) or 0
     if cap <= longest:
         return request, cap
     hazard = hazard_in(form, members, config.members, move.name)
