@@ -169,6 +169,12 @@ def test_answers_a_chat_completion_that_its_model_takes(
             "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
         ),
         (
+            {"model": "o1-mini", "reasoning": {"effort": "low"}},
+            "reasoning.effort",
+            "unsupported_parameter",
+            "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
+        ),
+        (
             {"reasoning": {"summary": "auto"}},
             "reasoning.summary",
             "unsupported_parameter",
