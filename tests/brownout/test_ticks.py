@@ -1,6 +1,7 @@
 """The minute's command takes up what is left, part by part."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from common.core.ports import Document, Documents, Query
 from tests.brownout.scenes import LEASE, T0, a_signal, at
 from tests.brownout.test_folding import KeepingBus, tell
 from tests.gateway.making import SetClock
+from tests.repository.sources import ROOT
 
 
 @pytest.fixture
@@ -154,3 +156,20 @@ async def test_does_what_others_want_done_each_minute(
     await ticker.run(a_tick(clock))
 
     assert asked == [("failing", clock.now()), ("another", clock.now())]
+
+
+async def test_a_run_that_is_obeyed_tells_the_line_that_terraform_waits_for(
+    documents: SqliteDocuments, clock: SetClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "common.brownout.ticks")
+    text = (ROOT / "terraform/monitoring.tf").read_text(encoding="utf-8")
+    [line] = re.findall(r'brownout_tick += \{ line = "([^"]+)"', text)
+    ticker, tick = a_ticker(documents, KeepingBus(), clock), a_tick(clock)
+
+    await ticker.run(tick)
+    obeyed = [record.getMessage() for record in caplog.records].count(line)
+    clock.advance(61)
+    await ticker.run(tick)
+
+    assert obeyed == 1
+    assert [record.getMessage() for record in caplog.records].count(line) == 1

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from sqlglot import exp
 
 from common.core.event_types import EVENT_TYPES
-from common.core.events import TOPICS, Attempt, Settlement, UsageEvent
+from common.core.events import TOPICS, Attempt, EditMade, Settlement, UsageEvent
 from common.warehouse.tables import Column, load_definitions
 
 USAGE_RAW = load_definitions().tables["usage_raw"]
@@ -41,7 +41,7 @@ def column_type(annotation: Any) -> tuple[str, str]:
         return column_type(inner)
     if origin is typing.Literal:
         return column_type(type(arguments[0]))
-    if origin is dict or (origin is tuple and arguments[0] in (Attempt, Settlement)):
+    if origin is dict or (origin is tuple and arguments[0] in (Attempt, EditMade, Settlement)):
         return "JSON", "NULLABLE"
     if origin is tuple and arguments[0] in TYPES:
         return column_type(arguments[0])[0], "REPEATED"
