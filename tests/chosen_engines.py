@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from common.adapters.bigquery_warehouse import BigqueryWarehouse
 from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.firestore_documents import FirestoreDocuments
@@ -16,6 +18,12 @@ from scripts.local_stack.cloud_engines import make_dataset
 
 DEADLINE_S = 60.0
 """So that a busy machine is no outage."""
+
+ON_A_LAPTOP = pytest.mark.skipif(
+    os.environ.get("ENGINES") == "cloud",
+    reason="it is about a laptop's files, or about subscriptions that only an installation has",
+)
+"""What has no meaning on the engines of the cloud."""
 
 
 def urls(name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.chosen_engines import ON_A_LAPTOP
 from tests.local_stack.process import ROOT, Stack
 
 
@@ -58,6 +59,7 @@ def test_keeps_keys_and_spend_over_a_restart(tmp_path: Path) -> None:
         assert _call(second) == 200
 
 
+@ON_A_LAPTOP
 def test_keeps_its_data_for_its_owner_alone(tmp_path: Path) -> None:
     with Stack(tmp_path / "data") as stack:
         _call(stack)
@@ -121,6 +123,7 @@ def test_refuses_a_port_in_use_and_says_what_to_do(tmp_path: Path) -> None:
     assert "--port 0" in second.stderr
 
 
+@ON_A_LAPTOP
 @pytest.mark.parametrize("name", ["state.sqlite", "warehouse.duckdb", "bus.sqlite"])
 def test_says_which_file_is_damaged(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"this is no database" * 1000)
