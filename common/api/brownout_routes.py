@@ -38,7 +38,7 @@ from common.brownout.deliveries import DELIVERIES
 from common.brownout.modes import MODES
 from common.brownout.pins import PinRecord, live_pins
 from common.brownout.signals import SIGNALS, Signal
-from common.brownout.state import STATE, State
+from common.brownout.state import read_state
 from common.core.errors import PublishFailed, StoreUnavailable
 from common.core.ports import Document, Query
 from common.gateway.brownout_changes import PinAsked, canonical_scope, pin_scope, unpin_scope
@@ -103,7 +103,7 @@ def brownout_operations() -> list[AnyOperation]:
 
 
 async def _get(call: Call[NoQuery, NoBody]) -> Answer:
-    state = await _state(call)
+    state = await read_state(call.services.documents)
     policy = await call.services.policies.of(state.policy_version)
     view = brownout_view(state, policy, call.now)
     return Answer(
@@ -134,7 +134,7 @@ async def _signals(call: Call[ScopeQuery, NoBody]) -> Answer:
 
 
 async def _pins(call: Call[NoQuery, NoBody]) -> Answer:
-    live = live_pins(await _state(call), call.now)
+    live = live_pins(await read_state(call.services.documents), call.now)
     return Answer(
         Listing[PinView, Count](
             data=[pin_view(PinRecord(pin), call.now) for pin in live],
@@ -230,8 +230,3 @@ def _around(
         "next": following,
         "sources": [state_source(call.now)],
     }
-
-
-async def _state(call: Call[Any, Any]) -> State:
-    [document] = await call.services.documents.get_many([STATE])
-    return State.from_document(document)

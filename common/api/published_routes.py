@@ -19,7 +19,7 @@ from common.api.service_routes import check_stores
 from common.brownout.modes import GLOBAL, Mode
 from common.brownout.policy import Policy
 from common.brownout.standings import modes_now
-from common.brownout.state import STATE, State
+from common.brownout.state import State, read_state
 
 
 def published_operations() -> list[AnyOperation]:
@@ -66,7 +66,6 @@ async def _metrics(call: Call[NoQuery, NoBody]) -> Answer:
 
 
 async def _read(call: Call[Any, Any]) -> tuple[State, Policy, dict[str, Mode]]:
-    [document] = await call.services.documents.get_many([STATE])
-    state = State.from_document(document)
+    state = await read_state(call.services.documents)
     policy = await call.services.policies.of(state.policy_version)
     return state, policy, modes_now(state, policy.recovery, call.now)

@@ -8,7 +8,7 @@ from common.brownout.changes import publish_changes
 from common.brownout.fold import Folded, fold
 from common.brownout.policies import Policies
 from common.brownout.policy import SignalRules
-from common.brownout.state import STATE, State
+from common.brownout.state import read_state
 from common.core.errors import PublishFailed, StoreUnavailable
 from common.core.ports import Bus, Clock, Documents
 from common.core.transactions import Entropy, transact
@@ -47,8 +47,7 @@ class Folding:
         Raises:
             StoreUnavailable: no answer in time.
         """
-        [document] = await self.documents.get_many([STATE])
-        policy = await self.policies.of(State.from_document(document).policy_version)
+        policy = await self.policies.of((await read_state(self.documents)).policy_version)
         return policy.signals
 
     async def _after(self, before: "asyncio.Task[Folded] | None") -> Folded:

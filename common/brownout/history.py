@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from common.brownout.changes import CHANGES, Change
 from common.brownout.policies import Policies
-from common.brownout.state import STATE, State
+from common.brownout.state import read_state
 from common.core.brownout_events import BrownoutModeChanged, BrownoutSettled
 from common.core.ports import Bus, Document, Documents, Put, Query
 
@@ -43,8 +43,7 @@ async def settle(documents: Documents, bus: Bus, policies: Policies, now: dateti
     Raises:
         StoreUnavailable, PublishFailed: the rest is told the next time.
     """
-    [document] = await documents.get_many([STATE])
-    state = State.from_document(document)
+    state = await read_state(documents)
     resolve_after = (await policies.of(state.policy_version)).incidents.resolve_after
     pinned = {pin.scope for pin in state.pins if pin.until > now}
     told = 0

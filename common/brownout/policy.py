@@ -331,10 +331,6 @@ class Policy:
         names = (self.assigned[scope] for scope in scopes if scope in self.assigned)
         return next(names, DEFAULT_STRATEGY)
 
-    def strategy_for(self, scopes: Sequence[str]) -> Strategy:
-        """What is done to a call that lies in these scopes, the most specific first."""
-        return self.strategies[self.strategy_name(scopes)]
-
 
 def _limits(
     own: LevelThresholds, general: LevelThresholds, reading: Reading, mode: Mode

@@ -13,7 +13,7 @@ from common.brownout.fold import fold
 from common.brownout.policies import SHIPPED, Policies, policy_ref
 from common.brownout.policy import Policy
 from common.brownout.policy_models import policy_data
-from common.brownout.state import STATE, State
+from common.brownout.state import STATE, read_state
 from common.core.errors import InvalidInput, NotFound, VersionConflict
 from common.core.ports import Create, Documents, Put, Write
 from common.core.transactions import Read
@@ -59,8 +59,7 @@ async def running_version(documents: Documents) -> int:
     Raises:
         StoreUnavailable: no answer in time.
     """
-    [document] = await documents.get_many([STATE])
-    return State.from_document(document).policy_version
+    return (await read_state(documents)).policy_version
 
 
 async def stored_versions(

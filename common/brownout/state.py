@@ -12,7 +12,7 @@ from typing import Any
 
 from common.brownout.modes import Mode
 from common.brownout.trajectory import Lease, ScopeState
-from common.core.ports import Document, Ref, Value
+from common.core.ports import Document, Documents, Ref, Value
 
 STATE = Ref("brownout_state", "current")
 
@@ -90,6 +90,16 @@ class State:
             scopes=MappingProxyType(scopes),
             pins=tuple(Pin.from_data(each) for each in data["pins"]),
         )
+
+
+async def read_state(documents: Documents) -> State:
+    """The state as it is stored now.
+
+    Raises:
+        StoreUnavailable: no answer in time.
+    """
+    [document] = await documents.get_many([STATE])
+    return State.from_document(document)
 
 
 def _scope_data(state: ScopeState) -> dict[str, Value]:

@@ -18,14 +18,12 @@ from common.core.ports import Clock
 from common.gateway.access import may_use
 from common.gateway.brownout_copy import BrownoutCopy
 from common.gateway.call import Call
-from common.gateway.choice import Target
+from common.gateway.choice import Target, recipient_of
 from common.gateway.destinations import Destination
 from common.gateway.evidence_of_calls import evidence_of
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from common.gateway.treatment import Treatment
-from common.llm.capabilities import ModelCaps
-from common.llm.edits import Recipient
 from common.llm.paths import Endpoint
 from common.llm.reductions.reduce import Reduction, name_of, reduce
 from common.llm.reductions.wanted import UseModel, Wanted
@@ -202,8 +200,6 @@ class Brownouts:
         failing: bool,
     ) -> Reduction:
         model = target.facts.model
-        card = call.book.card(target.destination.provider or "", model or "")
-        caps = card.caps if card is not None else ModelCaps()
         now = self.clock.monotonic()
         wanted = [
             each
@@ -211,8 +207,7 @@ class Brownouts:
             if _is_allowed(each, key, target)
             and self._resting.get((model or "", name_of(each)), now) <= now
         ]
-        to = target.destination
-        recipient = Recipient(endpoint, to.name, model, caps, to.provider)
+        recipient = recipient_of(endpoint, target, call.book)
         return reduce(target.body, recipient, wanted, call.book, may_miss_cache=failing)
 
     def _seconds(self, most: int) -> int:

@@ -11,9 +11,12 @@ from common.gateway.access import may_call
 from common.gateway.destinations import Destination, Destinations
 from common.gateway.keys import KeyPolicy
 from common.gateway.refusals import Refusal
+from common.llm.capabilities import ModelCaps
+from common.llm.edits import Recipient
 from common.llm.facts import CallFacts
 from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
 from common.llm.paths import Endpoint, NotForwarded, forwarded_by
+from common.llm.price_book import PriceBook
 
 VERTEX_PUBLISHER = "google/"
 _NATIVE_PATHS = {
@@ -44,6 +47,14 @@ class Target:
     facts: CallFacts
     asked: str | None
     warnings: tuple[str, ...] = ()
+
+
+def recipient_of(endpoint: Endpoint, target: Target, book: PriceBook) -> Recipient:
+    """Who gets the call, for those who edit it: with the capabilities of its model's card."""
+    to, model = target.destination, target.facts.model
+    card = book.card(to.provider or "", model or "")
+    caps = card.caps if card is not None else ModelCaps()
+    return Recipient(endpoint, to.name, model, caps, to.provider)
 
 
 def forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:

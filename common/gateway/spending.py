@@ -22,15 +22,13 @@ from common.core.ports import Clock
 from common.gateway.access import is_unambiguous
 from common.gateway.budget_book import BudgetBook
 from common.gateway.call import Call
-from common.gateway.choice import Target
+from common.gateway.choice import Target, recipient_of
 from common.gateway.keys import Key
 from common.gateway.refusals import Code, Refusal
 from common.gateway.spend import Spend
 from common.gateway.unbounded_media import why_unbounded
 from common.gateway.upstream import AMBIGUOUS_STATUSES
 from common.llm.bounds import Bound, Unbounded, bound
-from common.llm.capabilities import ModelCaps
-from common.llm.edits import Recipient
 from common.llm.facts import CallFacts
 from common.llm.paths import Endpoint
 
@@ -250,14 +248,7 @@ class Spending:
         found = self._bounds(call, target, to)(target.facts)
         if isinstance(found, Unbounded):
             raise _unbounded(found.reason, target.facts)
-        card = call.book.card(target.destination.provider or "", target.facts.model or "")
-        recipient = Recipient(
-            endpoint,
-            target.destination.name,
-            target.facts.model,
-            card.caps if card is not None else ModelCaps(),
-            target.destination.provider,
-        )
+        recipient = recipient_of(endpoint, target, call.book)
         return Asked(target.body, target.facts, found, recipient)
 
     def _bounds(self, call: Call, target: Target, to: Applicable) -> "_Bounds":

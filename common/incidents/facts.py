@@ -24,7 +24,7 @@ settle: and has stayed away."""
 
 MODES = ("normal", "soft", "hard", "emergency")
 """Ascending."""
-_SEVERITY_OF: Mapping[str, IncidentSeverity] = {
+SEVERITY_OF: Mapping[str, IncidentSeverity] = {
     "soft": "warning",
     "hard": "error",
     "emergency": "critical",
@@ -168,7 +168,7 @@ def _mode_changed(event: BrownoutModeChanged, rules: Rules) -> Fact:
         kind="override" if by_person else "mode_change",
         effect=effect,
         opens=counts,
-        severity=_SEVERITY_OF[event.after] if counts else None,
+        severity=SEVERITY_OF[event.after] if counts else None,
         title=f"Brownout of {event.scope}",
         told=f"{event.scope} goes from {event.before} to {event.after}, {_because(event)}.",
         details=event.model_dump(mode="json"),

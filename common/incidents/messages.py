@@ -19,18 +19,11 @@ from common.core.events import (
 from common.core.incident_events import IncidentEvent
 from common.core.money import Nanos, usd_text
 from common.core.notification_events import NotificationFailed, NotificationTest
-from common.incidents.told import TEST, Deed, Link, Severity, Told, moment_text
+from common.incidents.facts import SEVERITY_OF
+from common.incidents.told import TEST, Deed, Link, Told, moment_text
 
 OF_AN_INCIDENT_PERCENT = 100
 """From here on a budget's threshold opens an incident."""
-
-_BY_MODE: dict[str, Severity] = {
-    "normal": "info",
-    "soft": "warning",
-    "hard": "error",
-    "emergency": "critical",
-}
-
 
 _DEEDS: dict[str, Deed | None] = {
     "incident.opened": "trigger",
@@ -41,16 +34,6 @@ _DEEDS: dict[str, Deed | None] = {
     "incident.mitigated": None,
     "incident.resolved": "resolve",
     "incident.reviewed": None,
-}
-_BECAME = {
-    "incident.opened": "Opened",
-    "incident.joined": "Joined",
-    "incident.reopened": "Reopened",
-    "incident.escalated": "Escalated",
-    "incident.acknowledged": "Acknowledged",
-    "incident.mitigated": "Mitigated",
-    "incident.resolved": "Resolved",
-    "incident.reviewed": "Reviewed",
 }
 
 
@@ -78,7 +61,7 @@ def _incident(event: IncidentEvent, console: str | None) -> Told:
         type=event.type,
         severity=event.severity,
         scope=event.scope,
-        title=f"{_BECAME[event.type]}: {event.title}",
+        title=f"{event.type.removeprefix('incident.').capitalize()}: {event.title}",
         what=tuple(lines),
         since=event.opened_at,
         doing=event.done or "Nothing by itself.",
@@ -105,7 +88,7 @@ def _mode_changed(event: BrownoutModeChanged) -> Told:
     return Told(
         id=event.id,
         type=event.type,
-        severity=_BY_MODE.get(event.after, "error"),
+        severity="info" if event.after == "normal" else SEVERITY_OF.get(event.after, "error"),
         scope=event.scope,
         title=f"{event.scope} went from {event.before} to {event.after}",
         what=tuple(lines),

@@ -6,7 +6,7 @@ from common.brownout.history import changes_behind
 from common.brownout.policies import Policies
 from common.brownout.policy import EscalationStep as PolicyStep
 from common.brownout.policy import IncidentRules
-from common.brownout.state import STATE, State
+from common.brownout.state import read_state
 from common.core.brownout_events import BrownoutModeChanged
 from common.core.ports import Documents
 from common.incidents.facts import EscalationStep, Rules
@@ -17,8 +17,7 @@ def rules_of(documents: Documents, policies: Policies) -> RulesOfNow:
     """Answers what the policy in force says of incidents."""
 
     async def answer() -> Rules:
-        [document] = await documents.get_many([STATE])
-        policy = await policies.of(State.from_document(document).policy_version)
+        policy = await policies.of((await read_state(documents)).policy_version)
         return _rules(policy.incidents, policy.escalation)
 
     return answer

@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from common.adapters.sqlite_documents import SqliteDocuments
 from common.brownout.changes import CHANGES, publish_changes
 from common.brownout.fold import MOST_SCOPES, folded
 from common.brownout.folding import Folding
@@ -39,20 +36,6 @@ class KeepingBus:
         if self.down:
             raise PublishFailed("down")
         self.published.append(event)
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
-    yield engine
-    await engine.aclose()
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    clock = SetClock()
-    clock.advance((T0 - clock.now()).total_seconds())
-    return clock
 
 
 @pytest.fixture

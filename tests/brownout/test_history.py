@@ -1,9 +1,7 @@
 """What became of scopes is read back in order, and that one has settled is told once."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,13 +21,6 @@ from tests.brownout.test_ticks import a_tick, a_ticker
 from tests.gateway.making import SetClock
 
 AFTER = timedelta(minutes=30)
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
-    yield engine
-    await engine.aclose()
 
 
 def a_change(seq: int, after: Mode = Mode.NORMAL, scope: str = "global") -> Change:

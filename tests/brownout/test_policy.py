@@ -76,7 +76,7 @@ def test_gives_a_call_the_strategy_of_its_most_specific_scope() -> None:
     assert policy.strategy_name(["team:acme/x", "org:acme", "global"]) == "a"
     assert policy.strategy_name(["team:acme/y", "org:acme", "global"]) == "b"
     assert policy.strategy_name(["org:other", "global"]) == "default"
-    assert policy.strategy_for(["team:acme/x"]).edits(Mode.SOFT, Priority.NORMAL) == (Retries(1),)
+    assert policy.strategies["a"].edits(Mode.SOFT, Priority.NORMAL) == (Retries(1),)
 
 
 def test_does_nothing_in_normal_mode() -> None:

@@ -2,10 +2,9 @@
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,20 +26,6 @@ from tests.brownout.scenes import LEASE, T0, a_signal, at
 from tests.brownout.test_folding import KeepingBus, tell
 from tests.gateway.making import SetClock
 from tests.repository.sources import ROOT
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    engine = SqliteDocuments(tmp_path / "state.sqlite")
-    yield engine
-    await engine.aclose()
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    clock = SetClock()
-    clock.advance((T0 - clock.now()).total_seconds())
-    return clock
 
 
 def a_ticker(documents: Documents, bus: KeepingBus, clock: SetClock) -> Ticker:
