@@ -31,6 +31,8 @@ COMPANIONS = ("modules/datadog", "modules/monitoring", "modules/policy")
 LEFT_OUT = shutil.ignore_patterns(
     ".terraform*", "*.tfstate*", "*.tfvars", "backend_override.tf", "__pycache__"
 )
+RUNNING_PROVIDERS = "TF_REATTACH_PROVIDERS"
+"""Terraform's variable with the providers that run already, which it then does not start."""
 NO_PROVIDERS = ("Failed to query available provider packages",)
 """How `terraform init` begins to say that it found none, or none of the versions asked for."""
 NO_SUCH_VERSION = "no available releases match the given constraints"
@@ -67,8 +69,9 @@ class Checkout:
             TerraformEnded: somebody ended it before it had said all.
         """
         # Providers' schemas are large, and collecting garbage is half of the time a command takes.
-        variables = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "GOGC": "800"}
+        variables = os.environ | {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "GOGC": "800"}
         if command[0] == "init":  # of several folders with the same providers, which are large
+            variables.pop(RUNNING_PROVIDERS, None)  # else it asks nobody for their versions
             (self.root / "providers").mkdir(exist_ok=True)
             variables |= {
                 "TF_PLUGIN_CACHE_DIR": str(self.root / "providers"),
@@ -77,7 +80,7 @@ class Checkout:
         done = subprocess.run(
             ["terraform", *command],  # noqa: S607 -- the one on PATH is the one that is meant
             cwd=self.terraform / module,
-            env=os.environ | variables,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,
