@@ -7,12 +7,12 @@ and the conversation, not by chance.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from common.brownout.modes import Mode, Priority
+from common.brownout.modes import Mode, Priority, scopes_of_upstream
 from common.brownout.policy import Admit, Edit, ModelMap, Policy, Retries, Shed
 from common.brownout.state import Pin, State
 from common.brownout.trajectory import Recovery, ScopeState, advance, episode_of, share
@@ -120,6 +120,26 @@ def decide(
         arm="holdout" if control else "degraded",
         failing=any(_fails(name, held, now) for name, held in (*off_rest.items(), *seen.items())),
     )
+
+
+def takes_over(
+    state: State,
+    policy: Policy,
+    caller: Caller,
+    now: datetime,
+    draw: Draw,
+    *,
+    model: str,
+    own: Mapping[str, ScopeState] = _NOTHING,
+) -> bool:
+    """Whether a caller may be moved to another model: not to one in hard or emergency itself.
+
+    It would fail there too, and what fails for one of two models would fail for both. While the
+    other one recovers, its ramp lets calls come back to it little by little.
+    """
+    there = replace(caller, scopes=scopes_of_upstream(None, model))
+    decision = decide(state, policy, there, now, draw, own=own)
+    return decision is None or decision.mode < Mode.HARD
 
 
 def plan(policy: Policy, decision: Decision, caller: Caller, model: str | None) -> Plan:

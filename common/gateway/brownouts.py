@@ -12,7 +12,9 @@ from hashlib import blake2b
 
 from common.brownout.modes import PRIORITIES, Mode, Priority, scopes_of_call
 from common.brownout.own_evidence import OwnEvidence
-from common.brownout.plans import Caller, Draw, Plan, decide, plan
+from common.brownout.plans import Caller, Draw, Plan, decide, plan, takes_over
+from common.brownout.policy import Policy
+from common.brownout.state import State
 from common.core.events import EditMade
 from common.core.ports import Clock
 from common.gateway.access import may_use
@@ -93,6 +95,7 @@ class Brownouts:
         if policy.enforced:
             self._let_in(treatment, made, caller)
             treatment.retries = made.retries
+        made = self._without_models_in_trouble(made, caller, state, policy)
         reduction = self._reduced(call, key, endpoint, target, made, failing=decision.failing)
         treatment.edits = _edits(reduction, enforced=policy.enforced) + _gateways_edits(
             made, enforced=policy.enforced
@@ -188,6 +191,18 @@ class Brownouts:
                 f"mode is {mode}. Send it again shortly.",
                 retry_after_s=self._seconds(MOST_WAIT_S),
             )
+
+    def _without_models_in_trouble(
+        self, made: Plan, caller: Caller, state: State, policy: Policy
+    ) -> Plan:
+        now, own = self.clock.now(), self.own.scopes
+        wanted = tuple(
+            each
+            for each in made.wanted
+            if not isinstance(each, UseModel)
+            or takes_over(state, policy, caller, now, self.draw, model=each.model, own=own)
+        )
+        return replace(made, wanted=wanted)
 
     def _reduced(
         self,

@@ -6,7 +6,7 @@ figures each time. Requests have no bodies here; what an edit does to an answer 
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
 from math import sqrt
@@ -15,7 +15,7 @@ from common.brownout.modes import Mode, Priority
 from common.brownout.own_counters import Ended
 from common.brownout.own_evidence import OwnEvidence
 from common.brownout.plans import Arm as DecisionArm
-from common.brownout.plans import Decision, Plan, decide, plan
+from common.brownout.plans import Decision, Plan, decide, plan, takes_over
 from common.brownout.state import State
 from common.core.money import Nanos
 from common.gateway.brownouts import MOST_WAIT_S, even_draw
@@ -144,6 +144,17 @@ class _World:
                     made = self._plan(decision, call)
                     if self._refused(call, decision, made, now):
                         return
+                    if not takes_over(
+                        state,
+                        policy,
+                        call.caller,
+                        moment(now),
+                        self._hash,
+                        model=SMALL.model,
+                        own=own,
+                    ):
+                        wanted = (each for each in made.wanted if not isinstance(each, UseModel))
+                        made = replace(made, wanted=tuple(wanted))
                     pool, tokens = self._treated(call, decision, made)
                     edited = bool(made.wanted)
         if edited and self._first_treated_s is None:

@@ -7,12 +7,12 @@ from types import MappingProxyType
 import pytest
 
 from common.brownout.modes import Mode
-from common.brownout.plans import Decision, decide
+from common.brownout.plans import Decision, decide, takes_over
 from common.brownout.policy import Policy
 from common.brownout.policy_file import shipped_policy
 from common.brownout.state import State
 from common.brownout.trajectory import ScopeState, episode_of
-from tests.brownout.scenes import T0
+from tests.brownout.scenes import T0, at
 from tests.brownout.test_deciding import DRAW, POLICY, a_caller, a_pin, a_scope
 
 OPENAI, GPT = "provider:openai", "model:gpt-5"
@@ -83,3 +83,28 @@ def test_obeys_a_pin_over_own_evidence(mode: Mode) -> None:
     assert (decision and (decision.mode, decision.by)) == (
         None if mode == Mode.NORMAL else (mode, "pin")
     )
+
+
+@pytest.mark.parametrize("held", ["own", "state"])
+def test_moves_nobody_to_a_model_in_trouble_and_lets_calls_return_while_it_recovers(
+    held: str,
+) -> None:
+    """A conversation in its ramp comes back once, and stays."""
+    scopes = {"model:gpt-5-mini": a_scope(Mode.HARD, seconds=100)}
+    state = State(scopes=MappingProxyType(scopes)) if held == "state" else State()
+    own = scopes if held == "own" else {}
+
+    moved = [
+        {
+            name
+            for name in map(str, range(200))
+            if takes_over(
+                state, POLICY, a_caller(name), at(seconds), DRAW, model="gpt-5-mini", own=own
+            )
+        }
+        for seconds in (0, 100, 160, 280, 340)
+    ]
+
+    assert not moved[0] | moved[1]
+    assert 20 < len(moved[2]) < len(moved[3]) < len(moved[4]) == 200
+    assert moved[2] < moved[3]

@@ -324,6 +324,19 @@ async def test_does_not_move_a_call_to_a_model_that_its_key_does_not_cover(
     assert sent(upstream)["model"] == "gpt-5"
 
 
+@pytest.mark.parametrize(
+    ("mode", "model"), [(Mode.SOFT, "gpt-5-mini"), (Mode.HARD, "gpt-5"), (Mode.EMERGENCY, "gpt-5")]
+)
+async def test_does_not_move_a_call_to_a_model_that_is_in_trouble_itself(
+    client: Client, upstream: ScriptedUpstream, brownout: Begin, mode: Mode, model: str
+) -> None:
+    await brownout(scopes={"global": a_scope(Mode.HARD), "model:gpt-5-mini": a_scope(mode)})
+
+    await client.call(body=BODY)
+
+    assert sent(upstream)["model"] == model
+
+
 async def test_retries_no_failure_where_the_policy_says_so(
     make_client: MakeClient, brownout: Begin
 ) -> None:
