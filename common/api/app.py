@@ -24,8 +24,10 @@ from common.api.identity_routes import identity_operations
 from common.api.incident_routes import incident_operations
 from common.api.key_routes import key_operations
 from common.api.lease_routes import lease_operations
+from common.api.llm_test_routes import llm_test_operations
 from common.api.manifest_routes import manifest_operations
 from common.api.operations import PREFIX, Answer, AnyOperation, Call, NoBody, Services
+from common.api.price_book_routes import price_book_operations
 from common.api.price_routes import price_operations
 from common.api.problems import (
     BodyTooLarge,
@@ -34,6 +36,7 @@ from common.api.problems import (
     as_invalid_input,
     problem_response,
 )
+from common.api.route_routes import route_operations
 from common.api.service_routes import service_operations
 from common.api.upstream_routes import upstream_operations
 from common.api.usage_routes import usage_operations
@@ -42,8 +45,11 @@ from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock, Committed, Documents, Warehouse
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor, Moment, refused_entry
+from common.gateway.llm_tests import LlmTests, TooManyLlmTests
 from common.llm.price_book import PriceBook
+from common.pricing.in_force import Books
 from common.runtime.policies import policies_of
+from common.runtime.rollups import DocumentRollups
 from common.runtime.spending import spent_of
 from common.usage.spent import Spent
 
@@ -64,6 +70,7 @@ def create_api(
     authenticate: Authenticator,
     version: str,
     default_org: str | None = None,
+    llm_tests: LlmTests | None = None,
 ) -> "Api":
     """The API over these engines, for the callers that `authenticate` recognises."""
     services = Services(
@@ -73,10 +80,13 @@ def create_api(
         clock=clock,
         entropy=entropy,
         price_book=price_book,
+        books=Books(documents, price_book),
         version=version,
         spent=spent_of(Spent(documents, warehouse, clock)),
         policies=policies_of(documents),
+        rollups=DocumentRollups(documents),
         default_org=default_org,
+        llm_tests=llm_tests,
     )
     return Api(services, authenticate)
 
@@ -93,12 +103,15 @@ class Api:
             *budget_operations(),
             *lease_operations(),
             *upstream_operations(),
+            *route_operations(),
             *manifest_operations(),
             *usage_operations(),
             *price_operations(),
+            *price_book_operations(),
             *channel_operations(),
             *brownout_operations(),
             *incident_operations(),
+            *llm_test_operations(),
         ]
         self.operations = [*rows, *service_operations(rows)]
         self._routes = [(operation.pattern(), operation) for operation in self.operations]
@@ -113,7 +126,7 @@ class Api:
         try:
             return await self._answer(request, request_id, now)
         except CloudOpsError as error:
-            return problem_response(error, request_id, _challenge(error))
+            return problem_response(error, request_id, _headers(error))
         except ClientDisconnect:
             return problem_response(InvalidInput("the body ended early"), request_id)
         except Exception:
@@ -233,5 +246,7 @@ def _respond(answer: Answer, operation: AnyOperation, request_id: str) -> Respon
     )
 
 
-def _challenge(error: CloudOpsError) -> dict[str, str]:
+def _headers(error: CloudOpsError) -> dict[str, str]:
+    if isinstance(error, TooManyLlmTests):
+        return {"retry-after": str(error.retry_after_s)}
     return {"www-authenticate": "Bearer"} if error.status == 401 else {}

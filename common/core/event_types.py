@@ -7,6 +7,7 @@ from common.core.brownout_events import (
     BrownoutModeChanged,
     BrownoutPolicyChanged,
     BrownoutSettled,
+    BrownoutSighted,
     BrownoutTick,
 )
 from common.core.events import (
@@ -18,6 +19,7 @@ from common.core.events import (
     KeyEvent,
     LeaseCorrected,
     LeaseWrittenOff,
+    RoutesChanged,
     SpendReconciled,
     SweepBudgets,
     ThresholdCrossed,
@@ -25,7 +27,15 @@ from common.core.events import (
     UsageEvent,
 )
 from common.core.incident_events import IncidentEvent
+from common.core.insight_events import CostAnomaly, RecommendationProposed
 from common.core.notification_events import NotificationFailed, NotificationTest
+from common.core.price_events import (
+    PriceBookHeld,
+    PriceBookPublished,
+    PriceSourceStale,
+    RefreshPrices,
+)
+from common.core.reconciliation_events import SpendDriftFound
 
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
@@ -33,6 +43,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "key.rotated": KeyEvent,
     "key.revoked": KeyEvent,
     "upstream.changed": UpstreamEvent,
+    "route.changed": RoutesChanged,
     "budget.changed": BudgetChanged,
     "lease.corrected": LeaseCorrected,
     "credential.failed": CredentialEvent,
@@ -41,10 +52,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "budget.threshold_crossed": ThresholdCrossed,
     "budget.exhausted": BudgetExhausted,
     "spend.reconciled": SpendReconciled,
+    "spend.drift_found": SpendDriftFound,
     "brownout.blind": BrownoutBlind,
     "brownout.mode_changed": BrownoutModeChanged,
     "brownout.policy_changed": BrownoutPolicyChanged,
     "brownout.settled": BrownoutSettled,
+    "brownout.sighted": BrownoutSighted,
     "brownout.tick": BrownoutTick,
     "incident.opened": IncidentEvent,
     "incident.joined": IncidentEvent,
@@ -56,7 +69,14 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "incident.escalated": IncidentEvent,
     "notification.failed": NotificationFailed,
     "notification.test": NotificationTest,
+    "price_book.published": PriceBookPublished,
+    "price_book.held": PriceBookHeld,
+    "price_source.stale": PriceSourceStale,
+    "recommendation.proposed": RecommendationProposed,
+    "cost.anomaly_found": CostAnomaly,
+    "cost.anomaly_closed": CostAnomaly,
     "budgets.sweep": SweepBudgets,
+    "pricing.refresh": RefreshPrices,
 }
 
 

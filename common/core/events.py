@@ -147,6 +147,21 @@ class UsageEvent(Event):
     enforced: bool = Field(description="false: what would be done is only recorded")
     priority: str = Field(description="batch, normal or critical")
     edits: tuple[EditMade, ...]
+    card_asked: str | None = Field(
+        None, description="provider/model of the price list that was asked for; null in normal mode"
+    )
+    input_nanos: Nanos | None = Field(
+        None, description="the input's part of the cost; null in normal mode"
+    )
+    input_nanos_asked: Nanos | None = Field(
+        None, description="what the same input costs with the model that was asked for"
+    )
+
+    # Which rule chose its model.
+    route: str | None = Field(None, description="the rule that was for the call; null: none was")
+    route_why: str | None = Field(None, description="how the rule chose, in a few words")
+    route_model: str | None = Field(None, description="the model that the rule chose first")
+    route_shadow: bool = Field(False, description="the rule only recorded what it would choose")
 
     # How it went.
     started_at: AwareDatetime
@@ -226,6 +241,17 @@ class UpstreamEvent(Event):
 
     upstream: str
     action: Literal["create", "update", "remove"]
+    actor: str
+
+
+class RoutesChanged(Event):
+    """The rules of an organisation, for which model serves a call, are others now."""
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["route.changed"] = "route.changed"
+
+    org: str
+    version: int
     actor: str
 
 

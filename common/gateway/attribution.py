@@ -16,7 +16,10 @@ TAGS_HEADER = "x-gateway-tags"
 USER_HEADER = "x-gateway-user"
 SESSION_HEADER = "x-gateway-session"
 GATEWAY_HEADERS = frozenset(
-    {"x-gateway-key", "x-gateway-fit", AGENT_HEADER, TAGS_HEADER, USER_HEADER, SESSION_HEADER}
+    {
+        *("x-gateway-key", "x-gateway-fit", "x-gateway-route", "x-gateway-cost-event"),
+        *(AGENT_HEADER, TAGS_HEADER, USER_HEADER, SESSION_HEADER),
+    }
 )
 
 MAX_TAGS = 20

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from common.brownout.modes import PRIORITIES, Mode, Priority, scopes_of_call
+from common.brownout.own_counters import Ended
 from common.brownout.own_evidence import OwnEvidence
 from common.brownout.plans import Caller, Draw, Plan, decide, plan, takes_over
 from common.brownout.policy import Policy
@@ -20,9 +21,9 @@ from common.core.ports import Clock
 from common.gateway.access import may_use
 from common.gateway.brownout_copy import BrownoutCopy
 from common.gateway.call import Call
-from common.gateway.choice import Target, recipient_of
+from common.gateway.choice import Target, recipient_of, with_model_in_path
 from common.gateway.destinations import Destination
-from common.gateway.evidence_of_calls import evidence_of
+from common.gateway.evidence_of_calls import evidence_of, has_failed
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from common.gateway.treatment import Treatment
@@ -103,7 +104,12 @@ class Brownouts:
         return _edited(call, target, reduction) if policy.enforced else target
 
     def enter(self, call: Call) -> None:
-        """Count a call that is about to be sent, until `observe` is told that it has ended."""
+        """Count a call that is about to be sent, until `observe` is told that it has ended.
+
+        One that was counted for another upstream is there no more.
+        """
+        self.own.leave(call.in_flight)
+        call.in_flight = ()
         if not self.own.reads_in_flight:
             return
         policy = self.copy.policy
@@ -126,6 +132,14 @@ class Brownouts:
         if ended is not None:
             provider = _provider(call.destination)
             self.own.record(policy, provider, call.facts.model, ended, self.clock.now())
+
+    def observe_failure(self, call: Call) -> None:
+        """Take that an upstream has failed a call, which another one is asked for now."""
+        policy = self.copy.policy
+        if policy is not None and call.destination is not None and has_failed(call):
+            provider = _provider(call.destination)
+            failed = Ended(failed=True)
+            self.own.record(policy, provider, call.facts.model, failed, self.clock.now())
 
     def was_refused(self, call: Call, status: int) -> bool:
         """Whether a provider's refusal may be due to an edit: then the original is sent."""
@@ -299,11 +313,5 @@ def _edited(call: Call, target: Target, reduction: Reduction) -> Target:
         facts = replace(call.form.read_facts(reduction.body), model=facts.model)
     if reduction.model is not None:
         facts = replace(facts, model=reduction.model)
-        path = _with_model(path, target.facts.model or "", reduction.model)
+        path = with_model_in_path(path, target.facts.model or "", reduction.model)
     return replace(target, path=path, body=reduction.body, facts=facts)
-
-
-def _with_model(path: str, before: str, after: str) -> str:
-    """The path with another model where it names one, as Gemini's do."""
-    head, found, tail = path.rpartition(f"/models/{before}:")
-    return f"{head}/models/{after}:{tail}" if found else path

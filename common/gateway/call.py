@@ -19,6 +19,7 @@ from common.gateway.treatment import Treatment
 from common.llm.costs import FREE, Cost, cost_of
 from common.llm.facts import CallFacts
 from common.llm.forms import FORMS, MeteredForm
+from common.llm.input_costs import InputCosts, input_costs
 from common.llm.metered import Metered
 from common.llm.paths import Endpoint, NotForwarded
 from common.llm.price_book import PriceBook
@@ -31,6 +32,20 @@ _RATE_LIMITED = 429
 _SUCCESS = range(200, 300)
 _CLIENT_ERRORS = range(400, 500)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The rule that is for a call, what it chose, and why. In `shadow` it was only recorded.
+
+    `conversation` is what the call's conversation is known by.
+    """
+
+    rule: str
+    why: str
+    model: str
+    conversation: str
+    shadow: bool
 
 
 @dataclass(slots=True)
@@ -53,6 +68,8 @@ class Call:
     provider_key_hash: str | None = None
     upstream_host: str | None = None
     simulated: bool = False
+    is_test: bool = False
+    """Answered with simulated text by the upstream of tests: it costs nobody anything."""
     traceparent: str | None = None
     client_retry: int = 0
     tells_cost: bool = False
@@ -63,6 +80,7 @@ class Call:
     findings: list[Event] = field(default_factory=list)
     spend: Spend | None = None
     fit: str | None = None
+    route: Route | None = None
     priority: str = "normal"
     treatment: Treatment | None = None
     in_flight: tuple[str, ...] = ()
@@ -120,11 +138,27 @@ class Call:
         refused_by_provider = (
             self.upstream_status is not None and self.upstream_status not in _SUCCESS
         )
-        if self.sent_s is None or refused_by_provider or self.form is None:
+        if self.sent_s is None or refused_by_provider or self.form is None or self.is_test:
             return FREE
         return cost_of(
             self.metered or Metered(output_bytes=self.response_bytes),
             self.facts,
+            book=self.book,
+            provider=self.provider or "",
+            at=self.started_at,
+        )
+
+    @property
+    def _input_costs(self) -> InputCosts | None:
+        """What its input costs; None where nothing was given up of it."""
+        treatment = self.treatment
+        if treatment is None or not treatment.enforced:
+            return None
+        return input_costs(
+            self.cost,
+            self.metered or Metered(),
+            asked=treatment.original.facts.model,
+            sent=self.facts.model,
             book=self.book,
             provider=self.provider or "",
             at=self.started_at,
@@ -152,8 +186,9 @@ class Call:
         who = self.attribution
         key = who.key if who is not None else None
         spend = self.spend
-        treatment = self.treatment
+        treatment, route = self.treatment, self.route
         decision = treatment.decision if treatment is not None else None
+        inputs = self._input_costs
         return UsageEvent(
             id=self.id,
             event_time=now,
@@ -199,6 +234,13 @@ class Call:
             enforced=treatment.enforced if treatment else False,
             priority=self.priority,
             edits=treatment.edits if treatment else (),
+            card_asked=inputs.card_asked if inputs else None,
+            input_nanos=inputs.used if inputs else None,
+            input_nanos_asked=inputs.asked if inputs else None,
+            route=route.rule if route else None,
+            route_why=route.why if route else None,
+            route_model=_name(route.model) if route else None,
+            route_shadow=route.shadow if route else False,
             started_at=self.started_at,
             first_chunk_s=self.first_chunk_s,
             duration_s=round(now_s - self.arrived_s, 6),

@@ -57,6 +57,12 @@ def recipient_of(endpoint: Endpoint, target: Target, book: PriceBook) -> Recipie
     return Recipient(endpoint, to.name, model, caps, to.provider)
 
 
+def with_model_in_path(path: str, before: str, after: str) -> str:
+    """The path with another model where it names one, as Gemini's do."""
+    head, found, tail = path.rpartition(f"/models/{before}:")
+    return f"{head}/models/{after}:{tail}" if found else path
+
+
 def forwardable(endpoint: Endpoint | NotForwarded) -> Endpoint:
     """The endpoint, if calls to it are forwarded.
 

@@ -9,6 +9,7 @@ from common.gateway.call import Call
 
 _SUCCESS = range(200, 300)
 _SERVER_ERRORS = range(500, 600)
+_RATE_LIMITED = 429
 _FAULTS = frozenset({"upstream_unreachable", "upstream_disconnected", "upstream_incomplete"})
 _OF_THE_CREDENTIAL = frozenset({"upstream_429", "upstream_reply_unusable"})
 """With the installation's credential the upstream has no room for it. With a caller's own it may be
@@ -16,13 +17,13 @@ that caller's quota, which some providers tell in a stream that began well."""
 
 
 def evidence_of(call: Call, ended_s: float) -> Ended | None:
-    """What the call says; None where it says nothing, or was never sent.
+    """What the call says; None where it says nothing, was never sent, or is a test.
 
     Args:
         call: one that costs, and has ended.
         ended_s: when, by the monotonic clock.
     """
-    if call.tried_s is None:
+    if call.tried_s is None or call.is_test:
         return None
     failed = _failed(call)
     first_chunk_s = _first_chunk_s(call, call.tried_s, ended_s) if call.facts.stream else None
@@ -30,6 +31,14 @@ def evidence_of(call: Call, ended_s: float) -> Ended | None:
         return None
     total_s = ended_s - call.tried_s if failed is False else None
     return Ended(failed, first_chunk_s, total_s, call.first_chunk_s is not None)
+
+
+def has_failed(call: Call) -> bool:
+    """Whether the upstream that was asked last has failed a call, which goes elsewhere now."""
+    if not call.attempts or call.is_test:
+        return False
+    status = call.attempts[-1].status
+    return status is None or status in _SERVER_ERRORS or (status == _RATE_LIMITED and call.managed)
 
 
 def _failed(call: Call) -> bool | None:

@@ -19,22 +19,23 @@ from common.core.ports import Bus, Clock
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import attribute
-from common.gateway.brownouts import PRIORITY_HEADER, Brownouts
+from common.gateway.brownouts import PRIORITY_HEADER
 from common.gateway.call import Call
+from common.gateway.candidates import Movable
 from common.gateway.choice import Target, choose_target, forwardable
 from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
+from common.gateway.forwarding import Forwarding, Going
 from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key, granted_priority
 from common.gateway.models import entry_body, list_body, model_list
 from common.gateway.own_answers import OwnAnswers
-from common.gateway.rates import Admitted, RateLimits, used_tokens
+from common.gateway.price_copy import PriceCopy
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
-from common.gateway.sending import Order, Sender, Sent
-from common.gateway.spending import FIT_HEADER, Spending
+from common.gateway.routing import Routing
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
@@ -42,6 +43,7 @@ from common.llm.paths import Endpoint, NotForwarded, resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS, ErrorText, protocol_of
 from common.llm.unmetered import NONE, UnmeteredPaths
+from common.routing.choice import AUTO
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +79,14 @@ class Gateway:
     """The application. One per process; its parts are handed in by the wiring.
 
     `hash_key` makes fingerprints of provider keys, users and sessions comparable here and useless
-    elsewhere.
+    elsewhere. `book` is the price book that ships with the code; with `prices` the one in force
+    counts.
     """
 
     keys: KeyRing
     directory: Directory
-    rates: RateLimits
-    spending: Spending
-    brownouts: Brownouts
-    sender: Sender
+    routing: Routing
+    forwarding: Forwarding
     bus: Bus
     clock: Clock
     entropy: Callable[[int], bytes]
@@ -94,6 +95,12 @@ class Gateway:
     version: str
     limits: Limits = field(default_factory=Limits)
     unmetered: UnmeteredPaths = NONE
+    prices: PriceCopy | None = None
+
+    @property
+    def in_force(self) -> PriceBook:
+        """The price book of calls that begin now."""
+        return self.book if self.prices is None else self.prices.book
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = Incoming.of(scope, receive)
@@ -108,7 +115,7 @@ class Gateway:
             arrived_s=self.clock.monotonic(),
             protocol=protocol_of(endpoint),
             endpoint=endpoint,
-            book=self.book,
+            book=self.in_force,
         )
         call.note_request_headers(incoming.headers)
         answer = Answer(send)
@@ -130,7 +137,7 @@ class Gateway:
         """Forward one call and relay its reply. Every failure leaves as a Refusal."""
         deadlines = Deadlines(self.limits.call_s)
         watch: asyncio.Task[None] | None = None
-        admitted: Admitted | None = None
+        going: Going | None = None
         try:
             async with deadlines:
                 shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
@@ -142,20 +149,13 @@ class Gateway:
                     await self._list_models(call, forwarded, key, shown, answer)
                     return
                 target = await self._target(call, forwarded, key, incoming, body)
-                target = self.brownouts.treat(call, key, forwarded, target, incoming.headers)
-                admitted = await self.rates.admit(key, call)
-                target = await self._held(call, key, forwarded, target, incoming)
-                order = Order(
-                    call,
-                    forwarded,
-                    target,
-                    shown.own,
-                    incoming,
-                    lambda: deadlines.expect("first_byte", self.limits.first_byte_s),
-                    lambda: self.spending.hold_again(call),
+                known = await self.directory.current()
+                movable = Movable(key, forwarded, body, target, shown.own, known)
+                chain = await self.routing.chain(call, movable, incoming.headers)
+                going = Going(call, movable, chain, incoming)
+                sent = await self.forwarding.send(
+                    going, lambda: deadlines.expect("first_byte", self.limits.first_byte_s)
                 )
-                self.brownouts.enter(call)
-                sent = await self._sent(order, key)
                 try:
                     await relay(
                         call,
@@ -206,9 +206,8 @@ class Gateway:
                 f"The gateway failed on this call. Give its operator the request id {call.id}.",
             ) from None
         finally:
-            if admitted is not None:
-                admitted.release()
-                admitted.settle(used_tokens(call))
+            if going is not None:
+                self.forwarding.release(going)
             call.client_gone = deadlines.client_gone
             call.client_awaited = deadlines.waiting_for == "client"
             if watch is not None:
@@ -246,43 +245,20 @@ class Gateway:
             target.asked,
         )
         call.warnings += target.warnings
-        check_access(key, target.destination, target.facts, body, metered=endpoint.metered)
+        if target.facts.model != AUTO:  # of which the rules decide, and then what the key covers
+            check_access(key, target.destination, target.facts, body, metered=endpoint.metered)
         return target
-
-    async def _held(
-        self, call: Call, key: Key, endpoint: Endpoint, target: Target, incoming: Incoming
-    ) -> Target:
-        """The call as it may be sent, with its cost held against its hard budgets."""
-        if not endpoint.metered:
-            return target
-        may_fit = incoming.headers.get(FIT_HEADER, "").lower() != "off"
-        held = await self.spending.hold(call, key, endpoint, target, may_fit=may_fit)
-        call.facts = held.facts
-        return held
-
-    async def _sent(self, order: Order, key: Key) -> Sent:
-        """The reply; where an edited request was refused, that to the request as it came."""
-        call = order.call
-        sent = await self.sender.send(order)
-        if not self.brownouts.was_refused(call, sent.reply.status):
-            return sent
-        await sent.reply.aclose()
-        original = self.brownouts.take_back(call, sent.reply.status)
-        original = await self._held(call, key, order.endpoint, original, order.incoming)
-        sent = await self.sender.send(replace(order, target=original))
-        self.brownouts.judge(call, sent.reply.status)
-        return sent
 
     def _own_answers(self) -> OwnAnswers:
         return OwnAnswers(
             identify=self._identify,
             aim=self._target,
             directory=self.directory,
-            spending=self.spending,
-            pool=self.sender.pool,
+            spending=self.forwarding.spending,
+            pool=self.forwarding.sender.pool,
             clock=self.clock,
             entropy=self.entropy,
-            book=self.book,
+            book=self.in_force,
             body_bytes=self.limits.body_bytes,
             body_s=self.limits.body_s,
             unmetered=self.unmetered,
@@ -293,7 +269,7 @@ class Gateway:
     ) -> None:
         """Answer with what this key may use, in OpenAI's form."""
         destinations = await self.directory.current()
-        models = model_list(destinations, key.policy, self.book, shown.own)
+        models = model_list(destinations, key.policy, self.in_force, shown.own)
         _, _, asked = endpoint.path.partition("/v1/models/")
         body = entry_body(models, asked) if asked else list_body(models)
         call.status, call.response_bytes = 200, len(body)
@@ -326,7 +302,7 @@ class Gateway:
 
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""
-        self.spending.settle(call)
+        self.forwarding.spending.settle(call)
         ended_s = self.clock.monotonic()
         events = [call.event(self.clock.now(), ended_s), *call.findings]
         publishing = asyncio.create_task(self._end(call, events, ended_s))
@@ -339,9 +315,10 @@ class Gateway:
     async def _end(self, call: Call, events: list[Event], ended_s: float) -> None:
         try:
             await self._publish(events)
-            await self.spending.leave(call)
+            await self.forwarding.spending.leave(call)
         finally:
-            self.brownouts.observe(call, ended_s)
+            self.forwarding.brownouts.observe(call, ended_s)
+            self.routing.remember(call)
 
     async def _publish(self, events: list[Event]) -> None:
         for event in events:
@@ -359,7 +336,7 @@ class Gateway:
         headers = [header("content-type", "application/json")]
         if path == HEALTH_PATH:
             status = 200
-            told = {"status": "ok", "version": self.version, "book": self.book.digest}
+            told = {"status": "ok", "version": self.version, "book": self.in_force.digest}
             body = json.dumps(told).encode()
         else:
             status = 404

@@ -201,6 +201,8 @@ def _gateway_headers(call: Call) -> RawHeaders:
         headers.append(header("x-gateway-model-asked", asked))
     if call.facts.model is not None and call.facts.model != asked:
         headers.append(header("x-gateway-model", call.facts.model))
+    if call.route is not None and not call.route.shadow:
+        headers.append(header("x-gateway-route", call.route.rule))
     if len(call.attempts) > 1:
         headers.append(header("x-gateway-attempts", str(len(call.attempts))))
     if call.sent_s is not None:

@@ -8,7 +8,7 @@ nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ldexp
 from typing import Protocol
@@ -55,9 +55,11 @@ ERROR_BYTES = 64 * 1024
 """How much of an error is read to understand it."""
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand in a path."""
+SIMULATED = b"x-simulated"
+"""The header by which a simulated provider says what it is."""
 _ERROR = 400
 _BAD_REQUESTS = frozenset({400, 422})
-_PASSING = frozenset({429, 500, 503, 529, *AMBIGUOUS_STATUSES})
+PASSING = frozenset({429, 500, 503, 529, *AMBIGUOUS_STATUSES})
 """Failures that another try may not meet."""
 
 
@@ -92,13 +94,15 @@ class Order:
     incoming: Incoming
     before_each: Callable[[], None]
     hold_again: Callable[[], Awaitable[bool]]
+    once: bool = False
+    """Something else is tried after a failure."""
 
     @property
     def tries(self) -> int:
         """How often it may be sent. What is free or unmetered may make something, but once."""
         facts = self.target.facts
         own = self.endpoint.metered and not facts.asynchronous and facts.unmetered is None
-        if not own or self.call.client_retry:
+        if not own or self.call.client_retry or self.once:
             return 1
         treatment = self.call.treatment
         if treatment is None or treatment.retries is None:
@@ -126,6 +130,8 @@ class Sender:
     entropy: Callable[[int], bytes]
     simulated: Simulated | None = None
     identity: Identity | None = None
+    test_upstream: str | None = None
+    """The upstream of tests: what it answers as simulated is simulated."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _flag_refused: dict[str, float] = field(default_factory=dict)
 
@@ -149,7 +155,7 @@ class Sender:
                 after_s = retry_after_s(sent.reply, self.clock)
                 pause_s = pause_s if after_s is None else after_s
                 status = sent.reply.status
-                if status not in _PASSING or pause_s > LONGEST_PAUSE_S:
+                if status not in PASSING or pause_s > LONGEST_PAUSE_S:
                     return sent
                 if status in AMBIGUOUS_STATUSES and not await order.hold_again():
                     return sent
@@ -234,9 +240,13 @@ class Sender:
         call.provider_key_hash = key.secret.fingerprint(self.hash_key)
         call.upstream_host = request.host
         call.upstream_status = status = None
+        of_tests = order.target.destination.name == self.test_upstream
+        call.is_test = of_tests and call.simulated
         try:
             reply = await self.upstream.send(request)
             call.upstream_status = status = reply.status
+            call.simulated = call.simulated or (of_tests and says_simulated(reply.headers))
+            call.is_test = of_tests and call.simulated
         finally:
             call.attempts.append(
                 Attempt(
@@ -268,6 +278,11 @@ class Sender:
                     CredentialEvent.failed(destination.name, name, reply.status, self.clock.now())
                 )
         return replace(sent, reply=reply), failure is not None
+
+
+def says_simulated(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a reply says of itself that no real provider made it."""
+    return any(name.lower() == SIMULATED and value == b"true" for name, value in headers)
 
 
 @dataclass(slots=True)

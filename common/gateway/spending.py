@@ -58,12 +58,19 @@ class Spending:
         self._clock = clock
 
     async def hold(
-        self, call: Call, key: Key, endpoint: Endpoint, target: Target, *, may_fit: bool
+        self,
+        call: Call,
+        key: Key,
+        endpoint: Endpoint,
+        target: Target,
+        *,
+        may_fit: bool,
+        beside: bool = False,
     ) -> Target:
         """Hold the bound of a call; the target as it is to be sent, made smaller perhaps.
 
-        A call that held already is sent once more in another form, because its provider refused the
-        first one: that hold is given back.
+        A call that held already is sent once more in another form or elsewhere, because its
+        provider refused the first one or failed: that hold is given back.
 
         Args:
             call: told what is held.
@@ -71,12 +78,13 @@ class Spending:
             endpoint: metered.
             target: where the call goes, with its body.
             may_fit: the caller lets it be made smaller.
+            beside: what it holds already is kept, since the first one may be billed all the same.
 
         Raises:
             Refusal: budget_exceeded, budget_unavailable, unpriced_model, unbounded_request,
                 async_not_bounded, unreadable_request.
         """
-        earlier = self._given_back(call)
+        earlier = self._kept(call) if beside else self._given_back(call)
         to = await self.applicable_to(call, key, endpoint, target)
         if not to.budgets:
             return target
@@ -105,6 +113,13 @@ class Spending:
                     call.fit = smaller.text
                 return replace(target, body=smaller.body, facts=smaller.facts)
         raise _unavailable()
+
+    def _kept(self, call: Call) -> list[Held]:
+        """What the call holds, all of it for attempts that may be billed."""
+        if call.spend is None:
+            return []
+        call.spend.ambiguous = len(call.spend.held)
+        return list(call.spend.held)
 
     def _given_back(self, call: Call) -> list[Held]:
         """What the call still holds once its last attempt, which cost nothing, holds no more."""

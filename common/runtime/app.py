@@ -5,38 +5,27 @@ so that a function loads only what it uses.
 """
 
 import gc
-import logging
 import os
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from common.core.ports import Bus, Clock, Row, Value
 from common.llm.price_book import PriceBook, bundled_book
 from common.llm.unmetered import read_unmetered
-from common.runtime.logs import configure_logs
+from common.runtime.engines import Engines, WarehouseWhenAsked
 from common.runtime.settings import (
-    BusSettings,
     ProxySettings,
     ReachSettings,
-    Settings,
-    StateSettings,
-    WarehouseSettings,
+    TelemetrySettings,
     environment_secret,
     read_settings,
 )
 
 if TYPE_CHECKING:
-    from common.adapters.bigquery_warehouse import BigqueryWarehouse
-    from common.adapters.bus_subscriptions import Subscription, TableSubscription
-    from common.adapters.duckdb_warehouse import DuckdbWarehouse
-    from common.adapters.firestore_documents import FirestoreDocuments
+    from collections.abc import Awaitable, Sequence
+
     from common.adapters.google_identity import GoogleIdentity
-    from common.adapters.local_bus import LocalBus
-    from common.adapters.pubsub_bus import PubsubBus
-    from common.adapters.sqlite_documents import SqliteDocuments
+    from common.adapters.telemetry import OtlpTelemetry
     from common.adapters.upstream import HttpUpstream
     from common.brownout.folding import Folding
     from common.brownout.policies import Policies
@@ -44,112 +33,17 @@ if TYPE_CHECKING:
     from common.budgets.holdings import Holdings
     from common.budgets.reconciled import Reconciler
     from common.budgets.sweep import Sweeper
+    from common.core.events import UsageEvent
     from common.gateway.gateway import Gateway
     from common.incidents.notifying import Notifier
     from common.incidents.taking import Incidents
+    from common.usage.apply_events import Applied
     from common.usage.gathering import Gathering
+    from common.usage.telling import Telling
 
 
-logger = logging.getLogger(__name__)
-
-
-class App:
+class App(Engines):
     """All parts of one process."""
-
-    def __init__(self) -> None:
-        configure_logs()
-        self._data_dir = read_settings(Settings).data_dir
-        self.push_subscriptions: list[Subscription] = []
-        """Functions that the local bus delivers to; to be told before the bus is first used."""
-
-    @cached_property
-    def clock(self) -> Clock:
-        from common.adapters.system_clock import SystemClock
-
-        return SystemClock()
-
-    @cached_property
-    def documents(self) -> "SqliteDocuments | FirestoreDocuments":
-        settings = read_settings(StateSettings)
-        url = settings.state_url
-        if url is not None and url.startswith("firestore://"):
-            from common.adapters.firestore_documents import FirestoreDocuments
-
-            project, _, database = url.removeprefix("firestore://").partition("/")
-            return FirestoreDocuments(project, database, emulator=settings.firestore_emulator_host)
-        from common.adapters.sqlite_documents import SqliteDocuments
-
-        return SqliteDocuments(self._file(url, "state.sqlite"))
-
-    @cached_property
-    def bus(self) -> Bus:
-        if _is_pubsub(read_settings(BusSettings)):
-            return self._pubsub_bus
-        return self.local_bus
-
-    @cached_property
-    def _pubsub_bus(self) -> "PubsubBus":
-        from common.adapters.pubsub_bus import PubsubBus
-
-        settings = read_settings(BusSettings)
-        project, _, prefix = (settings.bus_url or "").removeprefix("pubsub://").partition("/")
-        return PubsubBus(project, prefix, emulator=settings.pubsub_emulator_host)
-
-    @cached_property
-    def local_bus(self) -> "LocalBus":
-        """The bus of a laptop.
-
-        Every process that publishes knows all subscriptions; the one that calls `start_deliveries`
-        delivers.
-        """
-        from common.adapters.local_bus import LocalBus
-
-        path = self._file(read_settings(BusSettings).bus_url, "bus.sqlite")
-        return LocalBus(path, self.clock, [*self.table_subscriptions(), *self.push_subscriptions])
-
-    def table_subscriptions(self) -> "list[TableSubscription]":
-        """One for each table that is filled by events."""
-        from common.adapters.bus_subscriptions import TableSubscription
-        from common.warehouse.tables import load_definitions
-
-        warehouse = _WarehouseWhenAsked(self)
-        return [
-            TableSubscription(
-                f"{name}-table", table.source.topic, table.source.types, name, warehouse
-            )
-            for name, table in load_definitions().tables.items()
-            if table.source is not None
-        ]
-
-    @cached_property
-    def warehouse(self) -> "DuckdbWarehouse | BigqueryWarehouse":
-        settings = read_settings(WarehouseSettings)
-        url = settings.warehouse_url
-        if url is not None and url.startswith("bigquery://"):
-            from common.adapters.bigquery_warehouse import BigqueryWarehouse
-
-            project, _, dataset = url.removeprefix("bigquery://").partition("/")
-            return BigqueryWarehouse(
-                project,
-                dataset,
-                labels={"function": settings.k_service or "laptop"},
-                most_bytes=settings.warehouse_query_bytes,
-                emulator=settings.bigquery_emulator_host,
-            )
-        from common.adapters.duckdb_warehouse import DuckdbWarehouse
-
-        return DuckdbWarehouse(self._file(url, "warehouse.duckdb"))
-
-    @property
-    def entropy(self) -> Callable[[int], bytes]:
-        """Answers n random bytes of cryptographic quality."""
-        return os.urandom
-
-    @property
-    def version(self) -> str:
-        """The version in `pyproject.toml`, which a bundle carries along."""
-        text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-        return str(tomllib.loads(text)["project"]["version"])
 
     @property
     def price_book(self) -> PriceBook:
@@ -174,6 +68,22 @@ class App:
         return GoogleIdentity(self.clock, self._upstream)
 
     @cached_property
+    def _telemetry(self) -> "OtlpTelemetry | None":
+        """Where measurements go; None where nobody takes them, and OpenTelemetry is not loaded."""
+        settings = read_settings(TelemetrySettings)
+        if settings.otel_exporter_otlp_endpoint is None:
+            return None
+        from common.adapters.telemetry import OtlpTelemetry
+
+        return OtlpTelemetry(
+            self.clock,
+            version=self.version,
+            instance=self.entropy(8).hex(),
+            timeout_s=settings.otel_exporter_otlp_timeout,
+            sends_spans=settings.otel_traces_exporter == "otlp",
+        )
+
+    @cached_property
     def _policies(self) -> "Policies":
         from common.runtime.policies import policies_of
 
@@ -190,12 +100,21 @@ class App:
     def ticker(self) -> "Ticker":
         """Takes up, once a minute, what is left to do of brownouts."""
         from common.brownout.ticks import Ticker
+        from common.runtime.episodes import closing_episodes
+        from common.runtime.rollups import judging_rollups
         from common.runtime.sources import asking_datadog
+        from common.runtime.telemetry import telling_minutes
 
         incidents = self.incidents
-        others = {"escalate": incidents.escalate, "tell_incidents": incidents.publish}
+        others = {
+            "escalate": incidents.escalate,
+            "tell_incidents": incidents.publish,
+            "episodes": closing_episodes(self.documents, lambda: self.price_book),
+            **telling_minutes(self.documents, self._policies, self._telemetry),
+        }
         datadog = asking_datadog(self.brownout_fold, lambda: self._upstream)
-        return Ticker(self.brownout_fold, others, {"datadog": datadog})
+        rollups = judging_rollups(self.brownout_fold)
+        return Ticker(self.brownout_fold, others, {"datadog": datadog, **rollups})
 
     @cached_property
     def incidents(self) -> "Incidents":
@@ -233,15 +152,21 @@ class App:
         from common.gateway.brownout_copy import BrownoutCopy
         from common.gateway.brownouts import Brownouts, even_draw
         from common.gateway.budget_book import BudgetBook
+        from common.gateway.budget_use import BudgetUse
         from common.gateway.control import Control
         from common.gateway.destinations import Simulated
         from common.gateway.directory import Directory
+        from common.gateway.expected_costs import ExpectedCosts
+        from common.gateway.forwarding import Forwarding
         from common.gateway.gateway import Gateway, Limits
         from common.gateway.key_ring import KeyRing
         from common.gateway.pool import Pool
         from common.gateway.rates import RateLimits
+        from common.gateway.route_book import RouteBook
+        from common.gateway.routing import Routing
         from common.gateway.sending import Sender
         from common.gateway.spending import Spending
+        from common.gateway.upstream_health import UpstreamHealth
 
         settings = read_settings(ProxySettings)
         copy = BrownoutCopy(self._policies)
@@ -252,23 +177,37 @@ class App:
             followers=[copy],
         )
         hash_key = self._hash_key(settings)
+        draw = even_draw(hash_key)
+        health = UpstreamHealth(self.clock)
+        spending = Spending(
+            BudgetBook(self.documents, self.clock, control), self._holdings, self.clock
+        )
         simulated_url = settings.simulated_provider_url
         gateway = Gateway(
             keys=KeyRing(self.documents, self.clock, control),
             directory=Directory(self.documents, self.clock, control, environment_secret),
-            rates=RateLimits(RateWindows(self.documents, self.clock, entropy=self.entropy)),
-            spending=Spending(
-                BudgetBook(self.documents, self.clock, control), self._holdings, self.clock
+            routing=Routing(
+                RouteBook(self.documents, self.clock, control),
+                BudgetUse(spending, self.clock).of,
+                health,
+                ExpectedCosts(),
+                draw,
             ),
-            brownouts=Brownouts(copy, self.clock, even_draw(hash_key), self.entropy),
-            sender=Sender(
-                upstream=self._upstream,
-                clock=self.clock,
-                pool=Pool(self.clock),
-                hash_key=hash_key,
-                entropy=self.entropy,
-                simulated=Simulated(simulated_url) if simulated_url else None,
-                identity=self._identity,
+            forwarding=Forwarding(
+                rates=RateLimits(RateWindows(self.documents, self.clock, entropy=self.entropy)),
+                brownouts=Brownouts(copy, self.clock, draw, self.entropy),
+                spending=spending,
+                sender=Sender(
+                    upstream=self._upstream,
+                    clock=self.clock,
+                    pool=Pool(self.clock),
+                    hash_key=hash_key,
+                    entropy=self.entropy,
+                    simulated=Simulated(simulated_url) if simulated_url else None,
+                    identity=self._identity,
+                    test_upstream=settings.test_llm_upstream,
+                ),
+                health=health,
             ),
             bus=self.bus,
             clock=self.clock,
@@ -290,17 +229,22 @@ class App:
         return gateway
 
     @cached_property
-    def usage(self) -> "Gathering":
-        """Counts usage events in rollups."""
+    def usage(self) -> "Gathering | Telling":
+        """Counts usage events in rollups, and tells telemetry of them."""
         from common.usage.apply_events import OpenRollups, apply_events
         from common.usage.gathering import Gathering
 
         open_rollups = OpenRollups()
-        return Gathering(
-            lambda events: apply_events(
-                self.documents, events, self.clock, open_rollups=open_rollups
-            )
-        )
+
+        def apply(events: "Sequence[UsageEvent]") -> "Awaitable[Applied]":
+            return apply_events(self.documents, events, self.clock, open_rollups=open_rollups)
+
+        if self._telemetry is None:
+            return Gathering(apply)
+        from common.usage.telling import Telling
+
+        share = read_settings(TelemetrySettings).otel_traces_sampler_arg
+        return Telling(apply, self._telemetry, share)
 
     @cached_property
     def sweeper(self) -> "Sweeper":
@@ -309,7 +253,7 @@ class App:
         from common.runtime.spending import spent_before, spent_of
         from common.usage.spent import Spent
 
-        spent = Spent(self.documents, _WarehouseWhenAsked(self), self.clock)
+        spent = Spent(self.documents, WarehouseWhenAsked(self), self.clock)
         return Sweeper(
             self.documents,
             self.bus,
@@ -325,34 +269,15 @@ class App:
         from common.budgets.reconciled import Reconciler
         from common.usage.proof import Proof
 
-        proof = Proof(_WarehouseWhenAsked(self))
+        proof = Proof(WarehouseWhenAsked(self))
         return Reconciler(self.documents, self.clock, self.entropy, proof)
-
-    async def start_deliveries(self) -> None:
-        """Deliver what was published, also before this start; Pub/Sub does so by itself."""
-        if not _is_pubsub(read_settings(BusSettings)):
-            await self.local_bus.start()
 
     async def aclose(self, drain_s: float = 10.0) -> None:
         """Finish deliveries, then close what was opened."""
-        if "local_bus" in self.__dict__:
-            try:
-                await self.local_bus.drain(drain_s)
-            except TimeoutError:
-                logger.warning(
-                    "bus.undelivered"
-                )  # It is on the disk and goes out at the next start.
-            await self.local_bus.aclose()
-        for part in ("_upstream", "_to_channels", "_pubsub_bus", "warehouse", "documents"):
-            if part in self.__dict__:
+        await super().aclose(drain_s)
+        for part in ("_upstream", "_to_channels", "_telemetry"):
+            if self.__dict__.get(part) is not None:
                 await self.__dict__[part].aclose()
-
-    def _file(self, url: str | None, name: str) -> Path:
-        """The file a local engine's URL names, or its default in DATA_DIR."""
-        if url is not None:
-            return Path(url.partition("///")[2])
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._data_dir / name
 
     def _hash_key(self, settings: ProxySettings) -> bytes:
         if settings.fingerprint_key is not None:
@@ -360,27 +285,10 @@ class App:
         return _kept_secret(self._file(None, "fingerprint.key"))
 
 
-class _WarehouseWhenAsked:
-    """The warehouse of an App, whose engine a process that only publishes never loads."""
-
-    def __init__(self, owner: App) -> None:
-        self._owner = owner
-
-    async def query(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[Row]:
-        return await self._owner.warehouse.query(sql, parameters)
-
-    async def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        await self._owner.warehouse.append(table, rows)
-
-
 @cache
 def app() -> App:
     """The process's one App."""
     return App()
-
-
-def _is_pubsub(settings: BusSettings) -> bool:
-    return settings.bus_url is not None and settings.bus_url.startswith("pubsub://")
 
 
 def _kept_secret(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.core.errors import InvalidSettings
 from common.core.secrets import Secret
 from common.llm.unmetered import read_unmetered
+from common.runtime.telemetry_settings import OtlpSettings
 
 T = TypeVar("T", bound="Settings")
 
@@ -120,7 +121,41 @@ class ReachSettings(Settings):
     )
 
 
-class ProxySettings(StateSettings, BusSettings, ReachSettings):
+class SimulatedUpstreamSettings(Settings):
+    test_llm_upstream: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Upstream that POST /api/test-llm calls, none of the vendors. What it answers "
+        "with the header x-simulated: true is charged to nobody. Set by scripts/dev.",
+    )
+
+    @field_validator("test_llm_upstream")
+    @classmethod
+    def _no_vendor(cls, value: str | None) -> str | None:
+        if value in {"openai", "anthropic", "gemini"}:
+            raise ValueError(f"{value} costs money: name an upstream that answers simulated text")
+        return value
+
+
+class LlmTestSettings(SimulatedUpstreamSettings):
+    proxy_url: str | None = Field(
+        default=None,
+        pattern=r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?/?)$",
+        description="Address of the proxy, through which POST /api/test-llm calls. Set by "
+        "scripts/dev.",
+    )
+    test_llm_key: SecretStr | None = Field(
+        default=None,
+        description="Gateway key that POST /api/test-llm calls with. Set by scripts/dev.",
+    )
+
+    @field_validator("test_llm_key")
+    @classmethod
+    def _fit_for_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        return _of_a_header(value)
+
+
+class ProxySettings(StateSettings, BusSettings, ReachSettings, SimulatedUpstreamSettings):
     """Settings of the function `proxy`."""
 
     openai_api_key: SecretStr | None = Field(
@@ -247,14 +282,15 @@ class DatadogSettings(Settings):
     @field_validator("datadog_api_key", "datadog_app_key")
     @classmethod
     def _fit_for_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        text = "" if value is None else value.get_secret_value()
-        if not (text.isascii() and text.isprintable() and " " not in text):
-            raise ValueError("a key has printable ASCII characters without spaces")
-        return value
+        return _of_a_header(value)
+
+
+class TelemetrySettings(Settings, OtlpSettings):
+    """Settings of functions that send metrics."""
 
 
 class BrownoutTickSettings(
-    StateSettings, BusSettings, ScopeSettings, ReachSettings, DatadogSettings
+    StateSettings, BusSettings, ScopeSettings, ReachSettings, DatadogSettings, TelemetrySettings
 ):
     """Settings of the function `brownout_tick`."""
 
@@ -274,7 +310,7 @@ class NotifierSettings(StateSettings, BusSettings):
     )
 
 
-class UsageSettings(StateSettings):
+class UsageSettings(StateSettings, TelemetrySettings):
     """Settings of the function `usage`."""
 
 
@@ -282,7 +318,7 @@ class BudgetsSettings(StateSettings, BusSettings, WarehouseSettings):
     """Settings of the function `budgets`."""
 
 
-class ApiSettings(StateSettings, BusSettings, WarehouseSettings, ScopeSettings):
+class ApiSettings(StateSettings, BusSettings, WarehouseSettings, ScopeSettings, LlmTestSettings):
     """Settings of the function `api`."""
 
     api_auth: Literal["iam", "dev"] = Field(
@@ -342,6 +378,13 @@ def environment_secret(name: str) -> Secret | None:
     """A variable that an upstream's credential names, None where it is not set."""
     value = os.environ.get(name, "").strip()
     return Secret(value) if value else None
+
+
+def _of_a_header(value: SecretStr | None) -> SecretStr | None:
+    text = "" if value is None else value.get_secret_value()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("a key has printable ASCII characters without spaces")
+    return value
 
 
 def _required(settings: T, field: str) -> T:

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from common.adapters.bus_subscriptions import wants
 from common.core.event_types import EVENT_TYPES
 from common.core.events import Event
-from common.runtime.settings import SETTINGS, ProxySettings, Settings
+from common.runtime.settings import SETTINGS, ProxySettings, Settings, TelemetrySettings
 from common.usage.gathering import AT_ONCE
 from scripts.commands.lock import LAPTOP_EXTRAS
 from scripts.functions_table import Function, Table, TopicTrigger, setting_of
@@ -27,12 +27,14 @@ FACTS = {
     "key.rotated": "who replaced which key",
     "key.revoked": "who withdrew which key",
     "upstream.changed": "who changed which upstream",
+    "route.changed": "who changed which organisation's rules",
     "budget.changed": "who changed which budget",
     "lease.corrected": "what was written off and is proven now",
     "bound.violated": "which call cost more than was held for it",
     "credential.failed": "which of the installation's keys a provider refuses",
     "lease.written_off": "what counts as spent because nobody told",
     "budget.exhausted": "which budget refuses calls",
+    "spend.drift_found": "which bill is other than our events, and why",
     "incident.opened": "what went wrong",
     "incident.joined": "what made it worse",
     "incident.acknowledged": "who has seen it",
@@ -44,6 +46,12 @@ FACTS = {
     "notification.failed": "which channel did not take a message",
     "notification.test": "who tries which channel",
     "brownout.policy_changed": "who saved which version of the policy",
+    "recommendation.proposed": "what would cost less",
+    "cost.anomaly_found": "whose spend stands out",
+    "cost.anomaly_closed": "whose spend is usual again",
+    "price_book.published": "which prices hold from now on",
+    "price_book.held": "which prices somebody has to look at",
+    "price_source.stale": "that no price list has come for long",
 }
 """Types that no function asks for by name: `notifier`, which is given all, tells people of some,
 and whoever else wants to be told subscribes to the topic of events."""
@@ -67,6 +75,9 @@ EVERY_MINUTE = ("brownout.tick", "budgets.sweep")
 
 CLIENTS = {"state": "state-cloud", "publishes": "bus-cloud", "warehouse": "warehouse-cloud"}
 """The extra that a right needs on Cloud Run."""
+
+TELEMETRY = "telemetry"
+"""The extra of functions whose Settings say where to send metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +207,15 @@ def other_extras(table: Table, code: Code) -> list[str]:
         needed = {"web"} | {
             extra for right, extra in CLIENTS.items() if getattr(row, right) not in ("none", ())
         }
-        if code.settings.get(name) is ProxySettings:
+        settings = code.settings.get(name, Settings)
+        if settings is ProxySettings:
             needed |= {"upstream", "google-identity"}
+        if issubclass(settings, TelemetrySettings):
+            needed |= {TELEMETRY}
         given = {*row.extras}
         found += [f"{name}: no extra is called {each}" for each in sorted(given - code.extras)]
         found += [f"{name}: needs the extra {each}" for each in sorted(needed - given)]
-        spare = given & {*CLIENTS.values()} - needed
+        spare = given & {*CLIENTS.values(), TELEMETRY} - needed
         found += [f"{name}: the extra {each} has no use" for each in sorted(spare)]
         found += [f"{name}: an extra twice" for _ in [0] if len(given) != len(row.extras)]
     return [*found, *(f"nobody uses the extra {each}" for each in sorted(code.extras - used))]

@@ -109,7 +109,7 @@ async def test_passes_on_that_there_is_no_such_model_where_the_client_asked_for_
 async def _lacking(documents: Documents, model: str, status: int) -> World:
     world = await world_in(documents, {"global": a_scope(Mode.HARD)})
     provider = Lacking(lacks=model, status=status)
-    world.client.gateway.sender.upstream = provider
+    world.client.gateway.forwarding.sender.upstream = provider
     return World(world.client, provider, world.bus)
 
 

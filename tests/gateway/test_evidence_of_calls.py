@@ -92,6 +92,7 @@ def test_holds_against_an_upstream_what_it_did(members: Mapping[str, Any], expec
     "members",
     [
         {"tried_s": None},
+        answered(500, is_test=True),
         answered(429),
         {"metered": Metered(failed=True)},
         answered(400),

@@ -195,7 +195,7 @@ async def test_takes_back_what_a_provider_refuses_and_leaves_that_edit_for_an_ho
 ) -> None:
     await brownout(Mode.HARD)
     client, answers = make_client(), Answers([(400, REFUSED), (200, OPENAI_REPLY)])
-    client.gateway.sender.upstream = answers
+    client.gateway.forwarding.sender.upstream = answers
 
     first = await client.call(body=BODY)
     outcomes = edits(bus)
@@ -215,7 +215,7 @@ async def test_blames_no_edit_for_a_request_that_is_wrong_by_itself(
 ) -> None:
     await brownout(Mode.HARD)
     client, answers = make_client(), Answers([(400, REFUSED), (400, REFUSED), (200, OPENAI_REPLY)])
-    client.gateway.sender.upstream = answers
+    client.gateway.forwarding.sender.upstream = answers
 
     wrong = await client.call(body=BODY)
     bus.events.clear()
@@ -235,7 +235,7 @@ async def test_holds_the_original_anew_when_its_edited_form_was_refused(
     await budget()
     await brownout(Mode.SOFT)
     client, answers = make_client(), Answers([(400, REFUSED), (200, OPENAI_REPLY)])
-    client.gateway.sender.upstream = answers
+    client.gateway.forwarding.sender.upstream = answers
 
     exchange = await client.call(body=BODY)
 
@@ -255,7 +255,7 @@ async def test_answers_as_the_budget_does_when_the_original_does_not_fit(
     await budget(900_000_000)
     await brownout(Mode.SOFT)
     client, answers = make_client(), Answers([(400, REFUSED), (200, OPENAI_REPLY)])
-    client.gateway.sender.upstream = answers
+    client.gateway.forwarding.sender.upstream = answers
 
     exchange = await client.call(body=BODY, headers={"x-gateway-fit": "off"})
 
@@ -342,7 +342,7 @@ async def test_retries_no_failure_where_the_policy_says_so(
 ) -> None:
     await brownout(Mode.HARD)
     client, answers = make_client(), Answers([(503, b"{}")])
-    client.gateway.sender.upstream = answers
+    client.gateway.forwarding.sender.upstream = answers
 
     exchange = await client.call(body=BODY)
 

@@ -65,7 +65,7 @@ def start(
         client = Client(build_gateway(documents, upstream, bus, clock, environment))
         upstream.reply = GOOD
         await client.call(body=BODY)
-        if (loading := client.gateway.brownouts.copy.loading) is not None:
+        if (loading := client.gateway.forwarding.brownouts.copy.loading) is not None:
             await loading
         bus.events.clear()
         return client
@@ -291,7 +291,7 @@ async def test_sheds_nothing_for_calls_that_it_shed(
     await call(client, 20)
     clock.advance(10)
     await call(client)
-    lease = client.gateway.brownouts.own.scopes["model:gpt-5"].leases[0]
+    lease = client.gateway.forwarding.brownouts.own.scopes["model:gpt-5"].leases[0]
 
     clock.advance(70)
     await call(client, 40, headers={**ONE_TRY, "x-priority": "batch"})
@@ -299,4 +299,4 @@ async def test_sheds_nothing_for_calls_that_it_shed(
     await call(client, headers={**ONE_TRY, "x-priority": "batch"})
 
     assert modes(bus) == {"normal", "emergency"}
-    assert client.gateway.brownouts.own.scopes["model:gpt-5"].leases == (lease,)
+    assert client.gateway.forwarding.brownouts.own.scopes["model:gpt-5"].leases == (lease,)

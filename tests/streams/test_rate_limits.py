@@ -104,7 +104,9 @@ async def test_a_key_without_limits_is_not_counted(
 ) -> None:
     _answers(upstream)
     watched = WatchedDocuments(documents)
-    client.gateway = replace(client.gateway, rates=_limits_over(watched))
+    client.gateway = replace(
+        client.gateway, forwarding=replace(client.gateway.forwarding, rates=_limits_over(watched))
+    )
 
     await client.call()
 
@@ -314,7 +316,9 @@ async def test_the_store_is_told_to_be_silent(
 ) -> None:
     client = await limited(rpm=2)
     down = WatchedDocuments(documents, down=True)
-    client.gateway = replace(client.gateway, rates=_limits_over(down))
+    client.gateway = replace(
+        client.gateway, forwarding=replace(client.gateway.forwarding, rates=_limits_over(down))
+    )
 
     refused = await client.call(body=b"{}")
 

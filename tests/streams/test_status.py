@@ -80,7 +80,7 @@ async def test_tells_which_keys_pay_and_which_rest(
     client.key = key_text("bound")
 
     before = (await status(client))["upstreams"]
-    sender = client.gateway.sender
+    sender = client.gateway.forwarding.sender
     destinations = await client.gateway.directory.current()
     sender.pool.rest(destinations["openai"], "main", 30.0)
     exchange = await client.call(STATUS, b"", method="GET")

@@ -1,7 +1,7 @@
 """What is sent again, and what that holds: known to be unbilled, or perhaps billed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -132,7 +132,7 @@ async def test_a_pause_that_a_provider_asks_for_is_obeyed_or_passed_on(
         slept.append(seconds)
 
     client = make_client()
-    client.gateway = replace(client.gateway, sender=replace(client.gateway.sender, sleep=sleep))
+    client.gateway.forwarding.sender.sleep = sleep
     upstream.turns = [_fails(429, (b"retry-after", asked))]
 
     await client.call(body=CALL)

@@ -74,7 +74,7 @@ async def client(
     await store(documents, a_key(key_text("bound"), policy=KeyPolicy(upstreams=("vertex",))))
     upstream.reply = ScriptedReply([REPLY], headers=list(JSON))
     client = make_client()
-    client.gateway.sender.identity = identity
+    client.gateway.forwarding.sender.identity = identity
     return client
 
 

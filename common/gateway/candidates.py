@@ -1,0 +1,129 @@
+"""One call, aimed at another model than its client named, if that one can take it.
+
+A client in OpenAI's format reaches the models of every upstream; one that speaks a vendor's own
+format stays with the upstream it called. A model that would ignore a part of the request, or is
+known not to take it, is no candidate: a call that is moved must get the answer it asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from common.gateway.access import check_access
+from common.gateway.choice import Target, choose_target, with_model_in_path
+from common.gateway.credentials import ProviderKey
+from common.gateway.destinations import Destinations
+from common.gateway.keys import Key
+from common.gateway.refusals import Refusal
+from common.llm.facts import parse_object
+from common.llm.forms import FORMS, MeteredForm
+from common.llm.model_inputs import handed_in, taken_by
+from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
+from common.llm.paths import Endpoint
+
+
+@dataclass(frozen=True)
+class Movable:
+    """A call that may be aimed at other models.
+
+    `asked` is where its client sent it, with `body` as it came; `own` is the client's provider key,
+    which pays at that upstream alone.
+    """
+
+    key: Key
+    endpoint: Endpoint
+    body: bytes
+    asked: Target
+    own: ProviderKey | None
+    destinations: Destinations
+
+    @property
+    def form(self) -> MeteredForm | None:
+        return FORMS[self.endpoint.form] if self.endpoint.form is not None else None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether it costs, names a model and was read; what is answered later stays."""
+        facts = self.asked.facts
+        is_read = facts.readable and facts.model is not None and facts.unmetered is None
+        return (
+            self.endpoint.metered and self.form is not None and is_read and not facts.asynchronous
+        )
+
+    @cached_property
+    def members(self) -> Mapping[str, Any]:
+        """The request as it is read; nothing of a form that is no JSON object."""
+        return parse_object(self.body) or {}
+
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """What the request holds beside text."""
+        form = self.endpoint.form
+        return handed_in(form, self.members) if form is not None else frozenset()
+
+    def pays_at(self, target: Target) -> ProviderKey | None:
+        """The client's key, where it belongs."""
+        return self.own if target.destination.name == self.asked.destination.name else None
+
+
+def aimed(movable: Movable, model: str) -> Target | str:
+    """The call as it is sent to a model, or why it is not, in a few words."""
+    asked = movable.asked
+    if model in (asked.asked, asked.facts.model):
+        return asked
+    try:
+        target = _at_front(movable, model) if _is_front(movable.endpoint) else _at(movable, model)
+        if isinstance(target, str):
+            return target
+        facts = target.facts
+        check_access(movable.key, target.destination, facts, target.body, metered=True)
+    except Refusal as refusal:
+        return refusal.code
+    if not target.destination.pays and movable.pays_at(target) is None:
+        return "no key for it here"
+    lacking = movable.features - (taken_by(facts.model or "") or movable.features)
+    return f"takes no {min(lacking)}" if lacking else target
+
+
+def _is_front(endpoint: Endpoint) -> bool:
+    """Whether the model's name says which upstream serves a call."""
+    return endpoint.upstream == "openai" and endpoint.name in PREFIXED_ENDPOINTS
+
+
+def _at_front(movable: Movable, model: str) -> Target | str:
+    prefix, name = split_prefix(model)
+    own_name = name if prefix == "openai" and name else model
+    sent = with_model(movable.body, own_name)
+    if sent is None:
+        return "the body names no model that could be replaced"
+    facts = replace(movable.asked.facts, model=own_name)
+    target = choose_target(movable.endpoint, facts, sent, movable.destinations, movable.key.policy)
+    if ignored := ignored_in(sent, target.destination.name):
+        return f"ignores {', '.join(ignored)}"
+    return _read_again(movable, target)
+
+
+def _at(movable: Movable, model: str) -> Target | str:
+    """The same upstream, under another model's name."""
+    asked = movable.asked
+    prefix, name = split_prefix(model)
+    if prefix == asked.destination.name:
+        model = name
+    elif name and prefix in movable.destinations:
+        return "another upstream, and the call is not in OpenAI's format"
+    facts = replace(asked.facts, model=model)
+    if movable.endpoint.model is not None:
+        path = with_model_in_path(asked.path, asked.facts.model or "", model)
+        return replace(asked, path=path, facts=facts)
+    sent = with_model(asked.body, model)
+    if sent is None:
+        return "the body names no model that could be replaced"
+    return _read_again(movable, replace(asked, body=sent, facts=facts))
+
+
+def _read_again(movable: Movable, target: Target) -> Target:
+    """What a request says may depend on its bytes."""
+    assert movable.form is not None
+    facts = replace(movable.form.read_facts(target.body), model=target.facts.model)
+    return replace(target, facts=facts, asked=movable.asked.asked, warnings=())

@@ -1,0 +1,152 @@
+"""Which upstreams and models a call is sent to, by the rules of its organisation.
+
+Without rules, or with `x-gateway-route: off`, a call goes where its client sent it, and nothing is
+read. A rule gives a chain: the model to take, and those to try after it. What cannot take the call
+(no key for it, not allowed, a part of the request that it would ignore) is left out and named in
+`x-gateway-warning`, and so are models that fail at the moment.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from common.core.money import Nanos
+from common.gateway.call import Call, Route
+from common.gateway.candidates import Movable, aimed
+from common.gateway.choice import Target
+from common.gateway.expected_costs import ExpectedCosts
+from common.gateway.keys import Key
+from common.gateway.pool import beginning_of
+from common.gateway.rates import BYTES_PER_TOKEN
+from common.gateway.refusals import Refusal
+from common.gateway.upstream_health import UpstreamHealth
+from common.routing.choice import AUTO, Asking, Choice, Draw, choose
+from common.routing.complexity import features_of
+from common.routing.rules import RouteTable
+
+ROUTE_HEADER = "x-gateway-route"
+"""`off`: the call goes where it was sent. In the answer: the rule that chose its model."""
+
+UsedOf: TypeAlias = Callable[[Call, Key, str | None], Awaitable[float]]
+"""How much of the tightest hard budget is used, 0 to 1, that applies to a call for a model."""
+
+
+class Tables(Protocol):
+    """Where the rules are."""
+
+    async def table(self, org: str) -> RouteTable:
+        """Those of an organisation, empty where it has none."""
+
+
+@dataclass(slots=True)
+class Routing:
+    """Chooses for calls. One per process.
+
+    `draw` is the same in every process, so that a session draws the same model everywhere.
+    """
+
+    book: Tables
+    used_of: UsedOf
+    health: UpstreamHealth
+    costs: ExpectedCosts
+    draw: Draw
+
+    async def chain(
+        self, call: Call, movable: Movable, headers: Mapping[str, str]
+    ) -> tuple[Target, ...]:
+        """Where to send a call, the best first; only where it was sent where no rule is for it.
+
+        Args:
+            call: told of the rule that decided.
+            movable: the call, with where it would go without rules.
+            headers: of the request, lower-case names.
+
+        Raises:
+            Refusal: model_not_found, for `auto` that no rule is for.
+        """
+        asked = movable.asked
+        is_auto = asked.facts.model == AUTO
+        off = headers.get(ROUTE_HEADER, "").strip().lower() == "off"
+        if off or not movable.may_move:
+            return _as_asked(asked, is_auto=is_auto)
+        table = await self.book.table(movable.key.org)
+        if not table.rules:
+            return _as_asked(asked, is_auto=is_auto)
+        model = asked.facts.model
+        used = await self.used_of(call, movable.key, model) if table.reads_budgets else 0.0
+        asking = self._asking(call, movable, used)
+        choice = choose(table, asking, self.draw)
+        if choice is None:
+            return _as_asked(asked, is_auto=is_auto)
+        call.route = Route(
+            choice.rule, choice.why, choice.models[0], asking.session, shadow=choice.shadow
+        )
+        if choice.shadow:
+            return _as_asked(asked, is_auto=is_auto)
+        return self._usable(call, movable, choice) or _as_asked(asked, is_auto=is_auto)
+
+    def _asking(self, call: Call, movable: Movable, used: float) -> Asking:
+        asked, key, who = movable.asked, movable.key, call.attribution
+        session = (who.session_hash if who is not None else None) or beginning_of(asked.body)
+        session = session or call.id
+
+        def cost(model: str) -> Nanos | None:
+            target = aimed(movable, model)
+            if isinstance(target, str):
+                return None
+            return self.costs.of(
+                session,
+                target.facts,
+                book=call.book,
+                provider=target.destination.provider,
+                model=target.facts.model or "",
+                at=call.started_at,
+            )
+
+        return Asking(
+            team=key.team,
+            agent=who.agent if who is not None else key.agent,
+            project=key.project,
+            tags=who.tags if who is not None else {},
+            model=asked.asked,
+            endpoint=movable.endpoint.name,
+            stream=asked.facts.stream,
+            input_tokens=asked.facts.size_bytes // BYTES_PER_TOKEN,
+            session=session,
+            read_features=lambda: movable.features,
+            read_form=lambda: features_of(movable.members, asked.facts.size_bytes),
+            read_budget_used=lambda: used,
+            expected_cost=cost,
+        )
+
+    def _usable(self, call: Call, movable: Movable, choice: Choice) -> tuple[Target, ...]:
+        """The targets of a choice, without what cannot take the call and what fails now."""
+        found: list[Target] = []
+        for model in choice.models:
+            target = aimed(movable, model)
+            if isinstance(target, str):
+                call.warnings += (f"rule {choice.rule}: {model} left out ({target})",)
+            else:
+                found.append(target)
+        rested = [
+            each
+            for each in found
+            if not self.health.rests(each.destination.name, each.facts.model or "")
+        ]
+        return tuple(rested or found[:1])
+
+    def remember(self, call: Call) -> None:
+        """Keep what a call that a rule is for has used: its conversation may go on."""
+        if call.route is not None and call.metered is not None and call.provider is not None:
+            model = call.facts.model or ""
+            self.costs.remember(call.route.conversation, call.provider, model, call.metered)
+
+
+def _as_asked(asked: Target, *, is_auto: bool) -> tuple[Target, ...]:
+    if is_auto:
+        raise Refusal(
+            "model_not_found",
+            f"No rule says which model serves this call for {AUTO!r}. Name a model, or have a rule "
+            "written that is for it.",
+        )
+    return (asked,)
