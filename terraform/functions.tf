@@ -109,6 +109,12 @@ resource "google_service_account" "invoker" {
 }
 
 locals {
+  # Given to whoever may read its headers.
+  telemetry = var.telemetry == null ? {} : {
+    OTEL_EXPORTER_OTLP_ENDPOINT = var.telemetry.endpoint
+    OTEL_TRACES_SAMPLER_ARG     = format("%.6g", var.telemetry.sampling)
+  }
+
   # Under names that are known before anything is made.
   invokers = {
     for key, function in local.functions : key => merge(
@@ -125,6 +131,7 @@ locals {
       length(function.publishes) == 0 ? {} : { BUS_URL = "pubsub://${var.project_id}/${var.prefix}" },
       function.warehouse == "none" ? {} : { WAREHOUSE_URL = "bigquery://${var.project_id}/${local.dataset}" },
       key == "api" ? { CONSOLE_ADMINS = join(",", var.console_admins) } : {},
+      contains(keys(function.secrets), "OTEL_EXPORTER_OTLP_HEADERS") ? local.telemetry : {},
       function.env,
     )
   }

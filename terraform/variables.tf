@@ -184,6 +184,25 @@ variable "secret_versions" {
   }
 }
 
+variable "telemetry" {
+  description = "Where usage and brownout_tick send metrics and traces by OTLP, such as {endpoint = \"https://otlp.datadoghq.com\"}, and which share of the traces (sampling, 0 to 1). Headers are the secret otel-exporter-otlp-headers. Null: nothing is sent."
+  type = object({
+    endpoint = string
+    sampling = optional(number, 1)
+  })
+  default = null
+
+  validation {
+    condition     = var.telemetry == null ? true : can(regex("^https://[^\\s?#]+$", var.telemetry.endpoint))
+    error_message = "telemetry.endpoint is an address that begins with https://, without the path /v1/metrics, such as \"https://otlp.datadoghq.com\"."
+  }
+
+  validation {
+    condition     = var.telemetry == null ? true : var.telemetry.sampling >= 0 && var.telemetry.sampling <= 1
+    error_message = "telemetry.sampling is a share from 0 to 1, such as 0.1."
+  }
+}
+
 variable "vertex_projects" {
   description = "Projects whose Vertex AI models the proxy may call with its own identity."
   type        = list(string)

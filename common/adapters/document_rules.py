@@ -28,7 +28,7 @@ MAX_FILTER_BYTES = 1500
 """An index holds no more of a text."""
 UNINDEXED = frozenset({"delete_at"})
 """Fields without an index (`terraform/state.yaml`): an index of rising times is a hot spot."""
-UNINDEXED_COLLECTIONS = frozenset({"hour_rollups", "minute_rollups"})
+UNINDEXED_COLLECTIONS = frozenset({"episode_sums", "hour_rollups", "minute_rollups"})
 """Collections without any index but that of ids: of thousands of fields none is asked for."""
 INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1

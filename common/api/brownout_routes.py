@@ -28,18 +28,22 @@ from common.api.brownout_views import (
 )
 from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
+from common.api.episode_views import EpisodeView, episode_sentence, episode_view
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from common.api.problems import PreconditionRequired
 from common.api.published_routes import published_operations
+from common.api.replay_routes import replay_operations
 from common.api.versions import is_named
 from common.api.writes import Shown, change
 from common.brownout.changes import CHANGES, Change, publish_changes
 from common.brownout.deliveries import DELIVERIES
+from common.brownout.episodes import EPISODES, Episode
 from common.brownout.modes import MODES
 from common.brownout.pins import PinRecord, live_pins
 from common.brownout.signals import SIGNALS, Signal
+from common.brownout.sources import read_sources
 from common.brownout.state import read_state
-from common.core.errors import PublishFailed, StoreUnavailable
+from common.core.errors import NotFound, PublishFailed, StoreUnavailable
 from common.core.ports import Document, Query
 from common.gateway.brownout_changes import PinAsked, canonical_scope, pin_scope, unpin_scope
 from common.gateway.changes import Plan
@@ -75,6 +79,16 @@ def brownout_operations() -> list[AnyOperation]:
             Listing[ModeChangeView, Count], _changes, ScopeQuery, NoBody,
         ),
         Operation(
+            "list_episodes", "GET", "/brownout/episodes",
+            "List the brownouts that have ended and what they saved, newest first",
+            Listing[EpisodeView, Count], _episodes, ScopeQuery, NoBody,
+        ),
+        Operation(
+            "get_episode", "GET", "/brownout/episodes/{id}",
+            "Read one brownout that has ended and what it saved",
+            Single[EpisodeView], _episode, NoQuery, NoBody,
+        ),
+        Operation(
             "list_signals", "GET", "/brownout/signals",
             "List the newest word of each alert, for an hour after its end",
             Listing[SignalView, Count], _signals, ScopeQuery, NoBody,
@@ -98,6 +112,7 @@ def brownout_operations() -> list[AnyOperation]:
             Listing[DeliveryView, Count], _deliveries, NoQuery, NoBody,
         ),
         *policy_operations(),
+        *replay_operations(),
         *published_operations(),
     ]  # fmt: skip
 
@@ -105,7 +120,8 @@ def brownout_operations() -> list[AnyOperation]:
 async def _get(call: Call[NoQuery, NoBody]) -> Answer:
     state = await read_state(call.services.documents)
     policy = await call.services.policies.of(state.policy_version)
-    view = brownout_view(state, policy, call.now)
+    sources = await read_sources(call.services.documents)
+    view = brownout_view(state, policy, sources, call.now)
     return Answer(
         Single[BrownoutView](
             as_of=call.now, answer=sentence(view), data=view, sources=[state_source(call.now)]
@@ -119,6 +135,32 @@ async def _changes(call: Call[ScopeQuery, NoBody]) -> Answer:
         Listing[ModeChangeView, Count](
             data=[change_view(Change.from_document(each)) for each in page.documents],
             **_around(call, page.query, page.count, "change", page.following),
+        )
+    )
+
+
+async def _episodes(call: Call[ScopeQuery, NoBody]) -> Answer:
+    page = await _page(call, EPISODES)
+    return Answer(
+        Listing[EpisodeView, Count](
+            data=[episode_view(Episode.from_document(each)) for each in page.documents],
+            **_around(call, page.query, page.count, "episode", page.following),
+        )
+    )
+
+
+async def _episode(call: Call[NoQuery, NoBody]) -> Answer:
+    id_ = call.path["id"]
+    found = await call.services.documents.query(Query(EPISODES, {"id": id_}, limit=1))
+    if not found:
+        raise NotFound(f"there is no episode {id_[:80]!r}, or it has not ended yet")
+    view = episode_view(Episode.from_document(found[0]))
+    return Answer(
+        Single[EpisodeView](
+            as_of=call.now,
+            answer=episode_sentence(view),
+            data=view,
+            sources=[state_source(call.now)],
         )
     )
 

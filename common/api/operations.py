@@ -14,12 +14,15 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.api.envelopes import View
+from common.brownout.minute_sums import Rollups
 from common.brownout.policies import Policies
 from common.budgets.sweep import SpentOf
 from common.core.ports import Bus, Clock, Documents, Warehouse
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor
+from common.gateway.llm_tests import LlmTests
 from common.llm.price_book import PriceBook
+from common.pricing.in_force import Books
 
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
@@ -54,7 +57,10 @@ class Paging(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations work on. `default_org` completes scopes that name no organisation."""
+    """What operations work on. `default_org` completes scopes that name no organisation.
+
+    `price_book` ships with the code; `books` has the one in force.
+    """
 
     documents: Documents
     bus: Bus
@@ -62,10 +68,13 @@ class Services:
     clock: Clock
     entropy: Entropy
     price_book: PriceBook
+    books: Books
     version: str
     spent: SpentOf
     policies: Policies
+    rollups: Rollups
     default_org: str | None = None
+    llm_tests: LlmTests | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class Change:
             "published": False,
             # True once it is told that the scope has stayed normal since (`history.py`).
             "settled": False if self.after == Mode.NORMAL else None,
+            # True once its episode is written down (`episodes.py`).
+            "accounted": False if self.after == Mode.NORMAL else None,
             "delete_at": self.event_time + KEPT,
         }
 

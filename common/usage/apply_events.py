@@ -36,6 +36,7 @@ from common.core.ports import (
     Write,
 )
 from common.core.transactions import Sleep
+from common.usage.episode_sums import EPISODE_SUMS, episode_increments, opened_sums
 from common.usage.rollups import Increments, increments_of, opened
 
 logger = logging.getLogger(__name__)
@@ -61,15 +62,22 @@ PAUSE_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of events, by id: counted now, counted before, or why neither is certain."""
+    """What became of events, by id: counted now, counted before, or why neither is certain.
+
+    `unsure` are the known ones that were perhaps counted now: by a commit without an answer.
+    """
 
     new: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
     failed: Mapping[str, str] = field(default_factory=dict)
+    unsure: frozenset[str] = frozenset()
 
     def __or__(self, other: "Applied") -> "Applied":
         return Applied(
-            self.new | other.new, self.known | other.known, {**self.failed, **other.failed}
+            self.new | other.new,
+            self.known | other.known,
+            {**self.failed, **other.failed},
+            self.unsure | other.unsure,
         )
 
 
@@ -133,7 +141,9 @@ async def apply_events(
     now = clock.now()
     remembered = OpenRollups() if open_rollups is None else open_rollups
     datable = [event for event in events if -MOST_AHEAD < now - event.event_time < MARKER_LIFE]
-    effects = {event.id: increments_of(event, now) for event in datable}
+    effects = {
+        event.id: {**increments_of(event, now), **episode_increments(event)} for event in datable
+    }
     strange = {event.id for event in events} - effects.keys()
     applied = Applied(failed=dict.fromkeys(strange, "its time is too far from now"))
     count = _Count(documents, now, remembered, sleep)
@@ -163,21 +173,23 @@ class _Count:
     async def once(self, effects: Mapping[str, Increments]) -> Applied:
         waiting, unknown = dict(effects), 0
         existing: set[Ref] = set()
+        unsure: frozenset[str] = frozenset()
         while waiting and unknown < UNKNOWN_OUTCOMES:
             sums = _sums(waiting.values())
             try:
                 outcome = await self.documents.commit(self._writes(waiting, sums, existing))
             except InvalidInput as error:
                 known = frozenset(effects.keys() - waiting.keys())
-                return Applied(known=known) | await self._halves(waiting, error)
+                return Applied(known=known, unsure=unsure) | await self._halves(waiting, error)
             match outcome:
                 case Committed():
                     self.open_rollups.add(sums)
                     known = frozenset(effects.keys() - waiting.keys())
-                    return Applied(frozenset(waiting), known)
+                    return Applied(frozenset(waiting), known, unsure=unsure)
                 case Conflict(refs):
                     existing.update(ref for ref in refs if ref.collection != MARKERS)
                     counted = {ref.id for ref in refs if ref.collection == MARKERS}
+                    unsure |= counted & waiting.keys() if unknown else set()
                     waiting = {id_: each for id_, each in waiting.items() if id_ not in counted}
                 case Unknown(cause):
                     unknown += 1
@@ -186,6 +198,7 @@ class _Count:
         return Applied(
             known=frozenset(effects.keys() - waiting.keys()),
             failed=dict.fromkeys(waiting, "the store does not say whether it is counted"),
+            unsure=unsure,
         )
 
     async def _halves(self, effects: Mapping[str, Increments], error: InvalidInput) -> Applied:
@@ -207,10 +220,14 @@ class _Count:
         rollups = [
             Increment(ref, amounts)
             if ref in existing or ref in self.open_rollups
-            else opened(ref, amounts)
+            else self._opened(ref, amounts)
             for ref, amounts in sums.items()
         ]
         return [*markers, *rollups]
+
+    def _opened(self, ref: Ref, amounts: Mapping[str, int]) -> Create:
+        sums = ref.collection == EPISODE_SUMS
+        return opened_sums(ref, amounts, self.now) if sums else opened(ref, amounts)
 
 
 def _sums(effects: Iterable[Increments]) -> dict[Ref, Counter[str]]:

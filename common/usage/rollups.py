@@ -16,8 +16,8 @@ many documents, but none too large to be written.
 Sixteen shards hold some 15,000 cells of an organisation and hour before one document reaches
 the 1 MiB that Firestore allows.
 
-Minutes are kept for events that come within MINUTES_TAKEN and no reader looks further back; hours
-take every event.
+Minutes are kept for events that come within MINUTES_TAKEN, and for a week, so that a policy can be
+tried on them; they also hold what calls say of their upstreams. Hours take every event.
 """
 
 import json
@@ -30,6 +30,7 @@ from typing import Literal, TypeAlias
 
 from common.core.events import UsageEvent
 from common.core.ports import Create, Document, Ref
+from common.usage.upstream_evidence import evidence_measures
 
 BucketSize: TypeAlias = Literal["minute", "hour"]
 
@@ -39,7 +40,7 @@ LENGTHS: Mapping[BucketSize, timedelta] = {
     "hour": timedelta(hours=1),
 }
 KEPT: Mapping[BucketSize, timedelta] = {
-    "minute": timedelta(days=4),
+    "minute": timedelta(days=8),
     "hour": timedelta(days=400),
 }
 """Time from the start of a bucket to its `delete_at`."""
@@ -122,10 +123,11 @@ def increments_of(event: UsageEvent, now: datetime) -> Increments:
         for measure, amount in measures.items()
         if amount  # a sum that is not there is 0
     }
-    sizes: list[BucketSize] = ["hour"]
+    increments = {_ref("hour", event.event_time, cell, listed=listed): amounts}
     if now - event.event_time < MINUTES_TAKEN:
-        sizes.append("minute")
-    return {_ref(size, event.event_time, cell, listed=listed): amounts for size in sizes}
+        evidence = {_field(cell, name): count for name, count in evidence_measures(event).items()}
+        increments[_ref("minute", event.event_time, cell, listed=listed)] = amounts | evidence
+    return increments
 
 
 def opened(ref: Ref, amounts: Mapping[str, int]) -> Create:

@@ -144,7 +144,7 @@ async def _load(post: Endpoint, counted: Counted, seconds: int) -> tuple[dict[Fi
             await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
             is_repeat = bool(sent) and draw.random() < REPEATED
             if not is_repeat:
-                sent.append(_envelope(_event(number, draw)))
+                sent.append(_envelope(an_event(number, draw)))
             pushes.create_task(push(draw.choice(sent[-RATE:]) if is_repeat else sent[-1], due_s))
     elapsed_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
     latencies_s.sort()
@@ -169,7 +169,7 @@ async def _figures(api: httpx.AsyncClient, calls: int) -> dict[Figure, float]:
     draw = random.Random(SEED)  # noqa: S311 - the same calls each time
     waits_s: list[float] = []
     for number in range(calls):
-        event = _event(number, draw, line=f"single-{number}")
+        event = an_event(number, draw, line=f"single-{number}")
         ended_s = time.perf_counter()
         await app().bus.publish(event.topic, event)
         async with asyncio.timeout(FIGURE_WITHIN_S):
@@ -200,7 +200,7 @@ def _envelope(event: UsageEvent) -> dict[str, Any]:
     return {"message": message, "subscription": "projects/local/subscriptions/usage-usage"}
 
 
-def _event(number: int, draw: random.Random, line: str | None = None) -> UsageEvent:
+def an_event(number: int, draw: random.Random, line: str | None = None) -> UsageEvent:
     """A call that ended now, by one of KEYS keys with one of MODELS models."""
     now, key, nanos = app().clock.now(), draw.randrange(KEYS), draw.randrange(10**9)
     told = {

@@ -1,13 +1,12 @@
 """What all instances together have seen, by the minute: what rollups hold and metrics show."""
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from common.brownout.evidence import Counts, Slow
+from common.brownout.minute_sums import MinuteSums
 from common.brownout.modes import GLOBAL
-from common.brownout.policy import LevelLimits, Limits
+from common.core.latency_bins import bin_of
 from common.core.money import Nanos
 from scripts.brownout_simulation.scenes import PROVIDER
 
@@ -32,22 +31,11 @@ class Minute:
             return None
         return sorted(self.first_chunks)[int(_P95 * (len(self.first_chunks) - 1))]
 
-    def counts(self, limits: Limits, recover_at: float) -> Counts:
-        """As a judgement takes them."""
-        sooner = sorted(self.first_chunks)
-        levels = (limits.soft, limits.hard, limits.emergency)
-        soft, hard, emergency = (_slow(sooner, level, recover_at) for level in levels)
-        return Counts(self.calls, self.failed, (soft, hard, emergency))
-
-
-def _slow(sooner: Sequence[float], level: LevelLimits, recover_at: float) -> Slow:
-    if level.latency_p95 is None:
-        return Slow()
-    above = level.latency_p95.above.total_seconds()
-    slower, unrecovered = (
-        len(sooner) - bisect_right(sooner, limit) for limit in (above, above * recover_at)
-    )
-    return Slow(len(sooner), slower, unrecovered)
+    @property
+    def sums(self) -> MinuteSums:
+        """As rollups hold it."""
+        bins = Counter(map(bin_of, self.first_chunks))
+        return MinuteSums(self.calls, self.failed, self.cost, bins)
 
 
 class Minutes:
@@ -56,9 +44,10 @@ class Minutes:
     def __init__(self) -> None:
         self._found: dict[str, dict[int, Minute]] = {}
 
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        return tuple(sorted(self._found))
+    def sums(self, number: int) -> Mapping[str, MinuteSums]:
+        """One minute of every scope that had calls in it."""
+        found = {scope: minutes.get(number) for scope, minutes in sorted(self._found.items())}
+        return {scope: minute.sums for scope, minute in found.items() if minute is not None}
 
     def of(self, model: str, at_s: float) -> Iterator[Minute]:
         """The minutes that a call counts in."""

@@ -72,7 +72,7 @@ class Assumptions:
         small_in_incident: capacity of the small pool in the incident, in calm ones.
         recovers_s: for how long the incident fades after its end.
         seen_after_s: a change of the state is seen by all instances.
-        rollup_grace_s: after a minute until its calls are judged by the rollups.
+        rollup_delay_s: after a minute until the tick judges the rollups.
         datadog_delay_s: the same for monitors of Datadog.
     """
 
@@ -95,7 +95,7 @@ class Assumptions:
     small_in_incident: float = 1.0
     recovers_s: float = 0.0
     seen_after_s: float = 2.0
-    rollup_grace_s: float = 15.0
+    rollup_delay_s: float = 2.0
     datadog_delay_s: float = 60.0
 
     def told(self) -> str:

@@ -1,27 +1,26 @@
 """What moves the modes of all instances: rollups judged once a minute, and monitors of Datadog.
 
-Their words are stored and folded by the shipped code. What is judged here stands in two small
-functions, `rollup_levels` and `monitor_level`, one for each of those who judge.
+Their words are stored and folded by the shipped code, which judges the rollups too. Datadog is made
+up: `monitor_level` is what its monitors would do.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import mean
 
-from common.brownout.evidence import Judgement, judge
 from common.brownout.fold import folded
 from common.brownout.modes import GLOBAL, Mode
 from common.brownout.policy import LevelLimits, Limits, Policy
+from common.brownout.rollup_judgement import RollupJudge
 from common.brownout.signals import Signal, Source, ended, merged, raised
 from common.brownout.state import State
 from common.brownout.trajectory import About
 from common.core.money import Nanos
-from scripts.brownout_simulation.minutes import MINUTE_S, Minute, Minutes
-from scripts.brownout_simulation.scenes import PROVIDER, SMALL, Arm
+from scripts.brownout_simulation.minutes import Minute, Minutes
+from scripts.brownout_simulation.scenes import PROVIDER, Arm
 
 START = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
-HOUR_MINUTES = 60
 _LEVELS = (Mode.EMERGENCY, Mode.HARD, Mode.SOFT)
 _ERROR_MINUTES = {Mode.SOFT: 3, Mode.HARD: 2, Mode.EMERGENCY: 1}
 _LATENCY_MINUTES = {Mode.SOFT: 5, Mode.HARD: 2, Mode.EMERGENCY: 1}
@@ -32,46 +31,6 @@ _RENOTIFIES_S = 600.0
 def moment(at_s: float) -> datetime:
     """A time of the run as the shipped code takes it."""
     return START + timedelta(seconds=at_s)
-
-
-def rollup_levels(
-    minutes: Minutes,
-    scope: str,
-    number: int,
-    *,
-    policy: Policy,
-    held: Mapping[About, Mode],
-    usual: Nanos,
-) -> Mapping[About, Mode]:
-    """What the last whole minute before `number` calls for; cost is that of its own window.
-
-    `usual` is the hourly cost of calm calls of the scope, 0 where none is known.
-    """
-    limits, reading = policy.limits_for(scope), policy.reading
-    [last] = minutes.before(scope, number, 1)
-    before = Judgement(
-        errors=held.get("errors", Mode.NORMAL), latency=held.get("latency", Mode.NORMAL)
-    )
-    counts = last.counts(limits, reading.latency_p95.recover_at)
-    judged = judge(counts, limits, reading, reading.confidence, before)
-    spent = minutes.before(
-        scope, number, int(reading.token_cost_per_hour.window.total_seconds() / MINUTE_S)
-    )
-    an_hour = sum(each.cost for each in spent) * HOUR_MINUTES // max(1, len(spent))
-    cost = _cost_level(an_hour, limits, policy, held.get("cost", Mode.NORMAL), usual)
-    return {"errors": judged.errors, "latency": judged.latency, "cost": cost}
-
-
-def _cost_level(an_hour: Nanos, limits: Limits, policy: Policy, held: Mode, usual: Nanos) -> Mode:
-    for level, limit in _from_the_highest(limits):
-        cost = limit.token_cost_per_hour
-        if cost is None:
-            continue
-        above = max(cost.above, round((cost.baseline or 0) * usual))
-        part = policy.reading.token_cost_per_hour.recover_at if level <= held else 1.0
-        if an_hour > above * part:
-            return level
-    return Mode.NORMAL
 
 
 def monitor_level(minutes: Minutes, about: About, number: int, policy: Policy, held: Mode) -> Mode:
@@ -121,23 +80,31 @@ class Watch:
     told_s: dict[tuple[About, Mode], float] = field(default_factory=dict)
 
     def judge_rollups(self, number: int, now_s: float) -> None:
-        """Judge the last whole minute before `number`, and fold."""
+        """Judge as the tick does a moment after the minute `number` begins, and fold.
+
+        The minute that has just ended can raise a mode, and so can the one before it, which is
+        counted to its end.
+        """
         now, policy = moment(now_s), self.arm.policy
-        for scope in self.minutes.scopes:
-            held = {
-                each.about: each.level
-                for each in self.signals.values()
-                if each.scope == scope and each.source == "rollup" and each.lease_until > now
-                if each.about is not None
-            }
-            usual = 0 if scope == f"model:{SMALL.model}" else self.usual
-            judged = rollup_levels(
-                self.minutes, scope, number, policy=policy, held=held, usual=usual
-            )
-            for about, level in judged.items():
-                if level > Mode.NORMAL:
-                    told = _signal("rollup", f"rollup:{about}", scope, level, now, about=about)
-                    self._store(raised(told, policy.signals.rollup))
+        judge = RollupJudge(policy)
+        live = [
+            each
+            for each in self.signals.values()
+            if each.source == "rollup" and each.lease_until > now
+        ]
+        held = {
+            scope: {each.about: each.level for each in live if each.scope == scope and each.about}
+            for scope in {each.scope for each in live}
+        }
+        highest: dict[tuple[str, About], Mode] = {}
+        for end in (number - 1, number):
+            recent = [self.minutes.sums(each) for each in range(end - judge.minutes, end)]
+            for found in judge.judge(recent, held, lambda _scope: self.usual):
+                key = (found.scope, found.about)
+                highest[key] = max(found.level, highest.get(key, Mode.NORMAL))
+        for (scope, about), level in highest.items():
+            told = _signal("rollup", about, scope, level, now, about=about)
+            self._store(raised(told, policy.signals.rollup))
         self._fold(now)
 
     def judge_monitors(self, number: int, now_s: float) -> None:

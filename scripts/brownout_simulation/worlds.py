@@ -105,7 +105,7 @@ class _World:
         over_s = number * MINUTE_S
         watch, model = self._watch, self._model
         if self._arm.rollup:
-            at_s = over_s + model.rollup_grace_s
+            at_s = over_s + model.rollup_delay_s
             self._at(at_s, partial(self._judge, watch.judge_rollups, number))
         if self._arm.datadog:
             at_s = over_s + model.datadog_delay_s

@@ -27,6 +27,7 @@ from scripts.benchmark.nginx import nginx_binary
 from scripts.benchmark.processes import on_cpu
 from scripts.benchmark.report import comparison, document, machine, table
 from scripts.benchmark.rollups import measure_rollups
+from scripts.benchmark.telemetry import measure_telemetry
 from scripts.commands.bundle import ROOT
 
 REPETITIONS = 3
@@ -118,6 +119,10 @@ def _measure_rollups(
             once = process.submit(
                 measure_rollups, place, seconds, calls, emulators=emulators
             ).result()
+        if not emulators:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                sending = process.submit(measure_telemetry, place / "telemetry", seconds, calls)
+                once |= sending.result()
         for figure, value in once.items():
             runs.setdefault(figure, []).append(value)
     return about, runs

@@ -18,6 +18,7 @@ from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text, seg
 from scripts.commands.cloudops_doctor import doctor
 from scripts.commands.cloudops_import import imports
 from scripts.commands.cloudops_incidents import incidents
+from scripts.commands.cloudops_prices import price_books
 from scripts.commands.cloudops_session import (
     AsJson,
     Given,
@@ -52,6 +53,7 @@ for name, group in (
     ("channels", channels),
     ("brownout", brownout),
     ("incidents", incidents),
+    ("price-books", price_books),
     ("import", imports),
 ):
     app.add_typer(group, name=name)

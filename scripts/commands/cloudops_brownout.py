@@ -18,7 +18,7 @@ from common.brownout.policy_file import read_policy
 from common.brownout.policy_models import policy_data
 from common.brownout.policy_problems import PolicyInvalid
 from common.brownout.policy_weaknesses import weaknesses
-from scripts.commands.cloudops_client import fail, segment
+from scripts.commands.cloudops_client import fail, moment_text, segment
 from scripts.commands.cloudops_session import Session, cell, command, print_answer, print_list
 from scripts.commands.cloudops_tables import Column, print_table
 
@@ -57,6 +57,9 @@ def status(session: Session) -> None:
     if data["pins"]:
         names = ("pinned", "mode", "until", "by", "reason", "id")
         print_table([Column(name) for name in names], [_pin_cells(row) for row in data["pins"]])
+    for source in data["sources"]:
+        for drift in source["drifts"]:
+            typer.echo(f"{drift['told']} ({drift['level']}, {drift['scope']})")
     typer.echo(answer["answer"])
 
 
@@ -99,6 +102,31 @@ def changes(
         return
     names = ("time", "scope", "before", "after", "cause", "signals", "policy")
     print_table([Column(name) for name in names], [_change_cells(row) for row in answer["data"]])
+    typer.echo(answer["answer"])
+
+
+@command(brownout, "episodes")
+def episodes(
+    session: Session,
+    id_: Annotated[str | None, typer.Argument(metavar="ID", help="only this one, in full")] = None,
+    scope: Annotated[str | None, typer.Option(help="only of this scope")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many")] = 20,
+) -> None:
+    """Brownouts that have ended and what they saved, newest first."""
+    if id_ is not None:
+        one = session.client.get(f"brownout/episodes/{segment(id_)}", {})
+        if not session.as_json:
+            for name, value in one["data"].items():
+                if name != "savings":
+                    typer.echo(f"{name}: {cell(value)}")
+        print_answer(session, one)
+        return
+    answer = session.client.get("brownout/episodes", {"scope": scope, "limit": limit})
+    if session.as_json:
+        print_list(answer["data"], answer["total"])
+        return
+    names = ("opened", "closed", "scope", "peak", "id", "saved")
+    print_table([Column(name) for name in names], [_episode_cells(row) for row in answer["data"]])
     typer.echo(answer["answer"])
 
 
@@ -174,6 +202,30 @@ def dry_run(  # noqa: PLR0917 - typer reads options from parameters
     print_answer(session, answer)
 
 
+@command(brownout, "replay")
+def replay(
+    session: Session,
+    file: Annotated[
+        Path | None, typer.Argument(help="a policy as YAML; the one in force if not given")
+    ] = None,
+    since: Annotated[str, typer.Option(help="a duration up to 7d, a date or a time")] = "7d",
+    until: Annotated[str | None, typer.Option(help="not included; now if not given")] = None,
+    org: DefaultOrg = None,
+) -> None:
+    """What a policy would have done with the calls of the last days. Nothing is changed."""
+    asked = {
+        "from": moment_text(since),
+        "to": None if until is None else moment_text(until),
+        "policy": None if file is None else policy_data(_read(file, org)),
+    }
+    answer = session.client.post("brownout:replay", asked)
+    if not session.as_json and answer["data"]["episodes"]:
+        names = ("scope", "from", "to", "peak", "soft", "hard", "emergency", "about")
+        rows = [_replayed_cells(row) for row in answer["data"]["episodes"]]
+        print_table([Column(name) for name in names], rows)
+    print_answer(session, answer)
+
+
 def _read(file: Path, org: str | None) -> Policy:
     try:
         return read_policy(file.read_text("utf-8"), org)
@@ -214,6 +266,13 @@ def _pin_cells(row: dict[str, Any]) -> list[str]:
     return [row[name] for name in ("scope", "mode", "until", "actor", "reason", "id")]
 
 
+def _replayed_cells(row: dict[str, Any]) -> list[str]:
+    lasted = [f"{row['seconds'].get(mode, 0)}s" for mode in ("soft", "hard", "emergency")]
+    end = row["closed_at"] or "-"
+    about = ",".join(row["about"])
+    return [row["scope"], row["opened_at"], end, row["peak"], *lasted, about]
+
+
 def _change_cells(row: dict[str, Any]) -> list[str]:
     signals = ",".join(f"{each['source']}:{each['monitor']}" for each in row["signals"])
     done = "enforced" if row["enforced"] else "shadow"
@@ -223,3 +282,8 @@ def _change_cells(row: dict[str, Any]) -> list[str]:
         signals or "-",
         f"{row['policy_version']}, {done}",
     ]
+
+
+def _episode_cells(row: dict[str, Any]) -> list[str]:
+    cells = [row[name] for name in ("opened_at", "closed_at", "scope", "peak", "id")]
+    return [*cells, "; ".join(each["answer"] for each in row["savings"])]

@@ -24,7 +24,14 @@ from common.core.ports import Ref
 from common.runtime.app import app
 from scripts.local_stack.application import SIMULATED_PATH, LocalStack
 from scripts.local_stack.cloud_engines import check_settings, emulated_deliveries, make_tables
-from scripts.local_stack.demo import BROWNOUT_TOKEN, ORG, print_welcome, seed
+from scripts.local_stack.demo import (
+    BROWNOUT_TOKEN,
+    ORG,
+    SIMULATED_UPSTREAM,
+    SIMULATED_VARIABLE,
+    print_welcome,
+    seed,
+)
 from scripts.local_stack.pushes import push_subscriptions
 from scripts.local_stack.schedules import publish_on_time
 from scripts.simulated.server import create_app
@@ -101,6 +108,9 @@ def _set_environment(data: Path, address: str) -> dict[str, bool]:
         managed[name] = os.environ.setdefault(name, "sim") != "sim"
     os.environ.setdefault("SIMULATED_PROVIDER_URL", f"{address}{SIMULATED_PATH}")
     os.environ.setdefault("BROWNOUT_TOKENS", BROWNOUT_TOKEN)
+    os.environ.setdefault("PROXY_URL", address)
+    os.environ.setdefault("TEST_LLM_UPSTREAM", SIMULATED_UPSTREAM)
+    os.environ.setdefault(SIMULATED_VARIABLE, "sim")
     os.environ.setdefault("DEFAULT_ORG", ORG)
     os.environ.update(DATA_DIR=str(data), API_AUTH="dev")
     return managed

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 100
 
 SCRIPT_VARIABLES = {
+    "AZURE_LLM_TRACE": "A recorded trace (CSV) that scripts/savings_coverage draws lengths from.",
     "CLOUDOPS_KEY": "A gateway key, with which scripts/cloudops doctor asks how upstreams stand.",
     "CLOUDOPS_TOKEN": "Identity token for an API on Cloud Run: gcloud auth print-identity-token.",
     "CLOUDOPS_URL": "The API that scripts/cloudops talks to. Default: http://127.0.0.1:3000.",

@@ -31,7 +31,15 @@ ROOT = Path(__file__).resolve().parents[2]
 COOLDOWN = "1 week"
 DEVELOPMENT = Path("tests/requirements.txt")
 LAPTOP = Path("scripts/requirements.txt")
-LAPTOP_EXTRAS = ("web", "upstream", "google-identity", "warehouse-local", "compile-prices", "cli")
+LAPTOP_EXTRAS = (
+    "web",
+    "upstream",
+    "google-identity",
+    "warehouse-local",
+    "compile-prices",
+    "cli",
+    "telemetry",
+)
 CLIENTS = Path("tests/clients/requirements.txt")
 CLIENTS_GROUP = "clients"
 

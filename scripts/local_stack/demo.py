@@ -19,10 +19,16 @@ AGENTS = {"search": "assistant", "support": "helpdesk"}
 KEYS_FILE = "demo-keys.json"
 BROWNOUT_TOKEN = "demo-brownout-token"  # noqa: S105 - of a stack that only this machine reaches
 """What senders of alerts show, unless the environment names another one."""
+SIMULATED_UPSTREAM = "simulated"
+SIMULATED_VARIABLE = "SIMULATED_API_KEY"
+"""The upstream of tests, and what holds its key."""
 
 
 async def seed(address: str, data: Path) -> dict[str, str]:
-    """Make what is missing of the demo organisation; its keys by ``<team>/<agent>``."""
+    """Make what is missing of the demo organisation; its keys by ``<team>/<agent>``.
+
+    The first of them is also what `POST /api/test-llm` calls with, unless the environment has one.
+    """
     keys = _kept(data / KEYS_FILE)
     async with httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=30, trust_env=False) as api:
         await _create(api, "orgs", {"id": ORG})
@@ -34,6 +40,8 @@ async def seed(address: str, data: Path) -> dict[str, str]:
                 keys[name] = await _key(api, agent)
                 _keep(data / KEYS_FILE, keys)
         await _enforce(api)
+        await _simulated_upstream(api, address)
+    os.environ.setdefault("TEST_LLM_KEY", next(iter(keys.values())))
     return keys
 
 
@@ -112,6 +120,20 @@ async def _enforce(api: httpx.AsyncClient) -> None:
             json={"policy": policy, "note": "the demo enforces what ships with the code"},
             headers={"if-match": '"0"'},
         )
+        answer.raise_for_status()
+
+
+async def _simulated_upstream(api: httpx.AsyncClient, address: str) -> None:
+    """An upstream apart for tests: the simulated provider, at the prices of OpenAI's models."""
+    body = {
+        "base_url": f"{address}/simulated/u/{SIMULATED_UPSTREAM}",
+        "provider": "openai",
+        "allow_private": True,
+        "credentials": [{"name": "main", "env": SIMULATED_VARIABLE}],
+    }
+    path = f"/upstreams/{SIMULATED_UPSTREAM}"
+    answer = await api.put(path, json=body, headers={"if-none-match": "*"})
+    if answer.status_code != httpx.codes.PRECONDITION_FAILED:
         answer.raise_for_status()
 
 

@@ -60,6 +60,7 @@ variables {
   runtime            = "python312"
   secret_values      = { openai-api-key = "sk-canary-1", gemini-api-key = "sk-canary-2", channel-ops-2 = "https://canary.example.com" }
   secret_versions    = { openai-api-key = 4, gemini-api-key = 1, channel-ops-2 = 3 }
+  telemetry          = { endpoint = "https://otlp.datadoghq.com", sampling = 0.1 }
   vertex_projects    = ["my-models-123", "other-project"]
   warehouse_location = "US"
 }
@@ -93,6 +94,13 @@ run "a_whole_installation" {
   assert {
     condition     = jsonencode(local.environments["proxy"]) == jsonencode({ BUS_URL = "pubsub://other-project/my-ops", GOOGLE_CLOUD_PROJECT = "other-project", KEY_MAX_STALE_S = "3", LOG_EXECUTION_ID = "false", STATE_URL = "firestore://other-project/my-ops-state" })
     error_message = "Environment of the proxy: ${jsonencode(local.environments["proxy"])}"
+  }
+  assert {
+    condition = [for key, env in local.environments : key if can(env.OTEL_EXPORTER_OTLP_ENDPOINT)] == ["brownout_tick", "usage"] && alltrue([
+      for key in ["brownout_tick", "usage"] :
+      local.environments[key].OTEL_EXPORTER_OTLP_ENDPOINT == "https://otlp.datadoghq.com" && local.environments[key].OTEL_TRACES_SAMPLER_ARG == "0.1"
+    ])
+    error_message = "Telemetry is sent by brownout_tick and usage alone: ${jsonencode(local.environments)}"
   }
   assert {
     condition     = local.environments["api"].WAREHOUSE_QUERY_BYTES == "50000000" && local.environments["api"].WAREHOUSE_URL == "bigquery://other-project/my_ops_warehouse" && !can(local.environments["budgets"].CONSOLE_ADMINS)

@@ -35,12 +35,13 @@ run "words_that_are_none" {
     secret_versions    = { openai-api-key = 0 }
     vertex_projects    = ["projects/my-models"]
     warehouse_location = "eu"
+    telemetry          = { endpoint = "collector:4317" }
   }
 
   expect_failures = [
     var.console_admins, var.console_members, var.functions, var.labels, var.monitoring, var.prefix, var.private_callers,
     var.project_id, var.public_invokers, var.region, var.runtime, var.secret_versions, var.vertex_projects,
-    var.warehouse_location,
+    var.warehouse_location, var.telemetry,
   ]
 }
 
@@ -62,11 +63,12 @@ run "words_that_almost_are" {
     secret_versions    = { openai-api-key = 1.5 }
     vertex_projects    = ["my-models-123", "1234567890"]
     warehouse_location = "europe-west1-b"
+    telemetry          = { endpoint = "http://collector.example.com:4318" }
   }
 
   expect_failures = [
     var.console_admins, var.console_members, var.functions, var.labels, var.monitoring, var.prefix, var.private_callers,
-    var.project_id, var.public_invokers, var.region, var.runtime, var.secret_versions, var.vertex_projects, var.warehouse_location,
+    var.project_id, var.public_invokers, var.region, var.runtime, var.secret_versions, var.vertex_projects, var.warehouse_location, var.telemetry,
   ]
 }
 
@@ -80,9 +82,10 @@ run "ends_that_are_none" {
     project_id      = "my-project-"
     region          = "europe-west123"
     secret_versions = { openai-api-key = -1 }
+    telemetry       = { endpoint = "https://otlp.example.com", sampling = 1.1 }
   }
 
-  expect_failures = [var.functions, var.labels, var.prefix, var.project_id, var.region, var.secret_versions]
+  expect_failures = [var.functions, var.labels, var.prefix, var.project_id, var.region, var.secret_versions, var.telemetry]
 }
 
 run "beginnings_that_are_none" {
@@ -94,9 +97,10 @@ run "beginnings_that_are_none" {
     project_id      = "1-project"
     secret_versions = { openai-api-key = 1 }
     secret_values   = { openai-api-key = "sk-1", anthropic-api-key = "sk-2" }
+    telemetry       = { endpoint = "https://otlp.example.com", sampling = -0.1 }
   }
 
-  expect_failures = [var.functions, var.prefix, var.project_id, var.secret_values]
+  expect_failures = [var.functions, var.prefix, var.project_id, var.secret_values, var.telemetry]
 }
 
 run "too_few_instances" {

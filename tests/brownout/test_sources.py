@@ -19,10 +19,11 @@ from common.brownout.policy_file import shipped_policy
 from common.brownout.policy_models import policy_from_data
 from common.brownout.reconciling import Group, Monitor, SourceUnavailable
 from common.brownout.signals import SIGNALS, Signal, signal_ref
-from common.brownout.sources import BLIND_AFTER, MOST_AT_ONCE, Asking, SourceStatus, source_ref
+from common.brownout.sources import BLIND_AFTER, Asking, SourceStatus, source_ref
 from common.brownout.state import STATE, State
+from common.brownout.storing import MOST_AT_ONCE
 from common.brownout.ticks import Ticker
-from common.core.brownout_events import BrownoutBlind, BrownoutTick
+from common.core.brownout_events import BrownoutBlind, BrownoutSighted, BrownoutTick
 from common.core.errors import PublishFailed
 from common.core.ports import Put, Query
 from tests.brownout.scenes import LEASE, T0, a_signal, at
@@ -94,6 +95,10 @@ class Scene:
     @property
     def blind(self) -> list[BrownoutBlind]:
         return [event for event in self.bus.published if isinstance(event, BrownoutBlind)]
+
+    @property
+    def sighted(self) -> list[BrownoutSighted]:
+        return [event for event in self.bus.published if isinstance(event, BrownoutSighted)]
 
 
 @pytest.fixture
@@ -245,6 +250,64 @@ class TestSilence:
         await scene.asks(60)
 
         assert [fact.since for fact in scene.blind] == [T0]
+
+
+class TestEndOfSilence:
+    async def test_is_told_once(self, scene: Scene) -> None:
+        the_source(scene).failure = "x"
+        await scene.asks()
+        await scene.asks(300)
+        the_source(scene).failure = None
+
+        for _ in range(3):
+            await scene.asks(60)
+
+        [fact] = scene.sighted
+        assert (fact.source, fact.since, fact.event_time) == ("datadog", T0, at(360))
+
+    async def test_is_not_told_where_nobody_was_told_of_the_silence(self, scene: Scene) -> None:
+        for failure in ["x", None, None]:
+            the_source(scene).failure = failure
+            await scene.asks(299)
+
+        assert scene.sighted == []
+
+    async def test_is_told_of_each(self, scene: Scene) -> None:
+        for failure in ["x", "x", None, "x", "x", None]:
+            the_source(scene).failure = failure
+            await scene.asks(300)
+
+        first, second = scene.sighted
+        assert first.id != second.id
+
+    async def test_is_told_later_where_it_cannot_be_published(self, scene: Scene) -> None:
+        the_source(scene).failure = "x"
+        await scene.asks()
+        await scene.asks(300)
+        the_source(scene).failure = None
+        scene.bus.down = True
+        with pytest.raises(PublishFailed):
+            await scene.asks(60)
+        scene.bus.down = False
+
+        await scene.asks(60)
+        await scene.asks(60)
+
+        assert [fact.since for fact in scene.sighted] == [T0]
+
+    async def test_has_one_id_if_it_is_told_again(self, scene: Scene) -> None:
+        the_source(scene).failure = "x"
+        await scene.asks()
+        await scene.asks(300)
+        silent = await scene.status()
+        the_source(scene).failure = None
+        await scene.asks(60)
+        await scene.documents.commit([Put(silent.ref, silent.to_data())])
+
+        await scene.asks(60)
+
+        first, second = scene.sighted
+        assert first.id == second.id
 
 
 async def test_is_asked_before_signals_are_folded(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from scripts.benchmark.report import comparison, document, table
 from scripts.benchmark.rollups import measure_rollups
 from scripts.benchmark.shapes import LARGE, PATH, PROTOCOLS, SMALL, Shape
 from scripts.benchmark.surroundings import LEDGER, charge_count
+from scripts.benchmark.telemetry import measure_telemetry
 from scripts.commands.bundle import ROOT
 from tests.bundle.conftest import Deploy, Provider
 
@@ -183,6 +184,14 @@ def test_measures_how_usage_is_counted(tmp_path: Path) -> None:
     found = {figure.measure: value for figure, value in figures.items() if figure.target == "usage"}
     assert found["failed pushes"] == 0
     assert found["writes per event"] <= 2
+
+
+@pytest.mark.slow
+def test_measures_how_soon_a_call_is_at_a_collector(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        figures = process.submit(measure_telemetry, tmp_path, 1, 2).result()
+
+    assert [figure.measure for figure in figures] == ["p50", "p95"] * 2
 
 
 @pytest.mark.slow

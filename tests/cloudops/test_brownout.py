@@ -1,14 +1,23 @@
 """`scripts/cloudops brownout`, against a live API."""
 
+import asyncio
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from common.brownout.drift import Watched
+from common.brownout.modes import Mode
 from common.brownout.policy_file import read_policy, shipped_policy
+from common.brownout.sources import SourceStatus
+from common.core.ports import Put
 from scripts.commands.cloudops import app
+from tests.api.conftest import NOW
+from tests.api.test_episodes import an_episode, keep
+from tests.chosen_engines import state_of
 from tests.cloudops.conftest import Cloudops
 
 PIN = ["brownout", "pin", "model:m", "soft", "--reason", "load test"]
@@ -24,6 +33,13 @@ def policy_file(cloudops: Cloudops, tmp_path: Path) -> Path:
     return file
 
 
+async def noted(folder: Path, status: SourceStatus) -> None:
+    """Note how a source stands in the state of the installation in this folder."""
+    documents = state_of(folder)
+    await documents.commit([Put(status.ref, status.to_data())])
+    await documents.aclose()
+
+
 def cells(line: str) -> list[str]:
     return re.split(r" {2,}", line)
 
@@ -33,6 +49,16 @@ def test_shows_that_all_is_normal(cloudops: Cloudops) -> None:
         "The mode is normal; all scopes are normal."
         " Version 0 of the policy only records what it would do.\n"
     )
+
+
+def test_shows_which_monitor_differs_from_the_policy(cloudops: Cloudops, tmp_path: Path) -> None:
+    six = Watched("17", "provider:openai", Mode.HARD, "latency_p95", Decimal(6), None)
+    asyncio.run(noted(tmp_path, SourceStatus("datadog", "answers", NOW, watched=(six,))))
+
+    told, sentence = cloudops("brownout", "status").output.splitlines()
+
+    assert told == "monitor 17 fires at 6 s, the policy says 5 s (hard, provider:openai)"
+    assert sentence.startswith("The mode is normal")
 
 
 def test_pins_and_shows_it(cloudops: Cloudops) -> None:
@@ -160,3 +186,30 @@ def test_says_what_is_wrong_in_one_line(
     assert answer.exit_code == 1
     assert said in answer.output
     assert len(answer.output.splitlines()) == 1
+
+
+def test_lists_brownouts_that_have_ended_and_what_they_saved(
+    cloudops: Cloudops, tmp_path: Path
+) -> None:
+    none = cloudops("brownout", "episodes").output.splitlines()
+
+    async def end() -> None:
+        documents = state_of(tmp_path)
+        try:
+            await keep(documents, an_episode(), an_episode(1, scope="org:acme"))
+        finally:
+            await documents.aclose()
+
+    asyncio.run(end())
+    names, newest, oldest, count = cloudops("brownout", "episodes").output.splitlines()
+    one = cloudops("brownout", "episodes", "e1").output
+
+    assert none[-1] == "0 episodes."
+    assert cells(names) == ["opened", "closed", "scope", "peak", "id", "saved"]
+    saved = "cost saved: $12.35 (95 %: 10.00 to 14.69)"
+    assert cells(newest)[2:] == ["global", "hard", "e0", saved]
+    assert cells(oldest)[2:] == ["org:acme", "hard", "e1", saved]
+    assert count == "2 episodes."
+    assert "seconds: hard=900,soft=300\n" in one
+    assert one.endswith(f"org:acme was off normal for 20 min, hard at its worst. {saved}.\n")
+    assert len(cloudops("brownout", "episodes", "--scope", "org:acme").output.splitlines()) == 2 + 1

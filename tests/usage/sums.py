@@ -7,6 +7,7 @@ from datetime import datetime
 from common.core.events import UsageEvent
 from common.core.ports import Document, Documents, Query
 from common.usage.rollups import COLLECTIONS, BucketSize, Cell, cell_of, floor, sums_in
+from common.usage.upstream_evidence import evidence_measures
 
 Sums = dict[tuple[datetime, Cell, str], int]
 """Amounts by bucket, cell and measure."""
@@ -20,6 +21,9 @@ def expected(events: Iterable[UsageEvent], size: BucketSize) -> Sums:
         sums[start, cell, "priced_nanos"] += event.priced_nanos
         for unit, amount in event.units.items():
             sums[start, cell, f"unit:{unit}"] += amount
+        if size == "minute":
+            for measure, count in evidence_measures(event).items():
+                sums[start, cell, measure] += count
     return {key: amount for key, amount in sums.items() if amount}
 
 
