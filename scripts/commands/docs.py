@@ -207,7 +207,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "terraform-outputs": outputs_table,
     "terraform-variables": variables_table,
 }
-WITH_TABLES = (Path("README.md"), Path("terraform/README.md"))
+WITH_TABLES = (
+    Path("README.md"),
+    Path("docs/clients.md"),
+    Path("docs/settings.md"),
+    Path("terraform/README.md"),
+)
 
 
 def fill(text: str, name: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""The blocks of README.md that set clients up: what a test uses is what the README says."""
+"""The blocks that set clients up: what a test uses is what README.md and docs/clients.md say."""
 
 import re
 
@@ -11,10 +11,10 @@ _EXPORT = re.compile(r"^export (\w+)=(\S+)$", re.MULTILINE)
 
 
 def block(naming: str, *, address: str, key: str) -> str:
-    """The one block of the README in which `naming` stands, for a gateway and a key."""
-    blocks = _FENCE.findall((ROOT / "README.md").read_text())
-    found = [text for text in blocks if naming in text]
-    assert len(found) == 1, f"{len(found)} blocks of README.md contain {naming!r}"
+    """The one block in which `naming` stands, for a gateway and a key."""
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/clients.md")]
+    found = [text for text in _FENCE.findall("\n".join(texts)) if naming in text]
+    assert len(found) == 1, f"{len(found)} blocks contain {naming!r}"
     return str(found[0]).replace(ADDRESS, address).replace(KEY, key)
 
 

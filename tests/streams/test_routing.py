@@ -1,7 +1,7 @@
 """Rules on the way of a call: which model it reaches, and which one is next where that fails."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,7 +208,10 @@ async def test_tries_the_last_of_a_chain_as_often_as_any_other_call(
 async def test_tries_nothing_again_once_the_client_has_a_byte(
     client: Client, upstream: ByHost, rules: Rules
 ) -> None:
-    stream: list[Any] = [b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', UpstreamDisconnected("x")]
+    stream: list[Any] = [
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
+        UpstreamDisconnected("x"),
+    ]
     headers = [(b"content-type", b"text/event-stream")]
     upstream.turns["openai"] = [ScriptedReply(stream, headers=headers)]
     await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
@@ -440,25 +443,20 @@ async def test_takes_the_cheapest_unless_that_would_lose_a_warm_cache(
         "completion_tokens": 10,
         "prompt_tokens_details": {"cached_tokens": 99_000},
     }
-    warm = ScriptedReply(
-        [json.dumps({"model": "gpt-4.1", "choices": [], "usage": usage}).encode()],
-        headers=list(JSON),
-    )
-    upstream.turns["openai"] = [ok(), warm, ok()]
+    warm = json.dumps({"model": "gpt-4o", "choices": [], "usage": usage}).encode()
+    upstream.turns["openai"] = [ok("gpt-4.1"), ScriptedReply([warm], headers=list(JSON)), ok()]
     await rules(
-        {"match": {"model": "gpt-4.1"}, "use": {"fixed": "gpt-4.1"}},
-        {"use": {"cheapest": ["gpt-4.1", "gpt-4o"]}},
+        use("gpt-4o", match={"model": "gpt-4o"}), {"use": {"cheapest": ["gpt-4o", "gpt-4.1"]}}
     )
-    body = BODY.replace(b"gpt-4o", b"o3")
+    session = {"x-gateway-session": "s1"}
+    undecided = BODY.replace(b"gpt-4o", b"o3")
 
-    await client.call(body=body)
-    await client.call(body=body.replace(b'"o3"', b'"gpt-4.1"'), headers=SESSION)
-    await client.call(body=body, headers=SESSION)
+    await client.call(body=undecided)
+    await client.call(body=BODY, headers=session)
+    await client.call(body=undecided, headers=session)
+    await client.call(body=undecided, headers={"x-gateway-session": "s2"})
 
-    assert [model for _, model in upstream.asked] == ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
-
-
-SESSION: Mapping[str, str] = {"x-gateway-session": "s1"}
+    assert [model for _, model in upstream.asked] == ["gpt-4.1", "gpt-4o", "gpt-4o", "gpt-4.1"]
 
 
 async def test_treats_a_call_in_a_brownout_as_one_for_the_model_it_goes_to(
