@@ -6,6 +6,7 @@ it. A header changes the one request that carries it and nothing else.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import orjson
@@ -94,6 +95,10 @@ class Behaviour(BaseModel):
         min_length=1,
         description="member that is refused where a request has it, dotted; with `=` one value",
     )
+    bill_factor: Decimal = Field(
+        Decimal(1), gt=0, le=1000, description="what the cost reports multiply each amount by"
+    )
+    bill_buckets: int = Field(31, ge=1, le=31, description="most days of a page of the reports")
     bill_after_disconnect: Literal["stop", "finish"] = Field(
         "stop", description="whether generation goes on, and is billed, when the client has left"
     )

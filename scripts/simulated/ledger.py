@@ -94,21 +94,31 @@ def price_nanos(
         raise LookupError(f"nobody bills {vendor}")
     if usage.get("trafficType") == "PROVISIONED_THROUGHPUT":
         raise LookupError("provisioned throughput is not billed by the call")
-    by_hand = _by_hand(vendor, usage)
-    if by_hand is not None:
-        extracted = Usage(**by_hand)
-    else:
-        extracted = extract_usage(
-            _reply(vendor, model, usage), provider_id=prices, api_flavor=_flavor(vendor, usage)
-        ).usage
     price = calc_price(
-        extracted,
+        counted(vendor, model, usage),
         model,
         provider_id=prices,
         genai_request_timestamp=received_at,
         price_context=price_context,
     )
     return nanos_from_usd(price.total_price)
+
+
+def counted(vendor: Vendor, model: str, usage: Mapping[str, Any]) -> Usage:
+    """What genai-prices reads in a reported usage.
+
+    Raises:
+        LookupError: it does not know the vendor.
+        ValueError: it cannot read the usage.
+    """
+    by_hand = _by_hand(vendor, usage)
+    if by_hand is not None:
+        return Usage(**by_hand)
+    return extract_usage(
+        _reply(vendor, model, usage),
+        provider_id=LISTS[vendor] or "",
+        api_flavor=_flavor(vendor, usage),
+    ).usage
 
 
 def _by_hand(vendor: Vendor, usage: Mapping[str, Any]) -> dict[str, int] | None:

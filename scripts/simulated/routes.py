@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from scripts.simulated import (
     anthropic_free,
     anthropic_messages,
+    anthropic_reports,
     compatible,
     gemini_border,
     gemini_caches,
@@ -23,6 +24,7 @@ from scripts.simulated import (
     openai_embeddings,
     openai_free,
     openai_images,
+    openai_reports,
     openai_responses,
     openai_speech,
     openai_transcripts,
@@ -32,6 +34,7 @@ from scripts.simulated.dialects import spoken_at
 from scripts.simulated.models import Vendor
 from scripts.simulated.prompt_cache import PrefixCache
 from scripts.simulated.replies import Reply
+from scripts.simulated.reports import Rows
 from scripts.simulated.vendors import Call, decoded
 
 
@@ -51,17 +54,20 @@ FreeAnswer = tuple[bytes, bytes]
 """A content type, and a body of it."""
 Free = Callable[[Account, Call, bytes], FreeAnswer]
 Billed = Callable[[Account, Call, bytes, Behaviour], Reply]
+Report = Callable[[Call, Rows, Behaviour], bytes]
+"""Answers from the rows of the ledger, to the admin key."""
 _JSON = b"application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Paths of one kind. Exactly one of `free` and `billed` is set; no fault strikes a `list`."""
+    """Paths of one kind. One of `free`, `billed`, `report` is set; no fault strikes a `list`."""
 
     path: re.Pattern[str]
     methods: tuple[str, ...]
     free: Free | None = None
     billed: Billed | None = None
+    report: Report | None = None
     listing: bool = False
 
 
@@ -80,6 +86,10 @@ def _free(path: str, methods: tuple[str, ...], answer: Free) -> Route:
 
 def _billed(path: str, answer: Billed) -> Route:
     return Route(re.compile(path), ("POST",), billed=answer)
+
+
+def _report(path: str, answer: Report) -> Route:
+    return Route(re.compile(path), ("GET",), report=answer)
 
 
 def _listing(path: str, answer: Free) -> Route:
@@ -189,6 +199,7 @@ _OPENAI = (
     _free("/v1/responses/[^/]+", _READ, _stored),
     _free("/v1/responses/[^/]+/cancel", ("POST",), _stored),
     _free("/v1/responses/[^/]+/input_items", ("GET",), _stored),
+    _report("/v1/organization/(usage/[a-z_]+|costs)", openai_reports.answer),
     _listing(_MODELS, _models),
 )
 _ANTHROPIC = (
@@ -199,6 +210,7 @@ _ANTHROPIC = (
     _free("/v1/messages/batches/[^/]+/cancel", ("POST",), _of_anthropic),
     _free("/v1/messages/batches/[^/]+/results", ("GET",), _of_anthropic),
     _free("/v1/files/[^/]+/content", ("GET",), _of_anthropic),
+    _report("/v1/organizations/(usage_report/messages|cost_report)", anthropic_reports.answer),
     _listing(_MODELS, _models),
 )
 _GEMINI_MODEL = r"/v1(beta)?/models/[^/:]+"

@@ -5,6 +5,8 @@
     /openai/v1/images/{generations,edits,variations}
     /openai/v1/audio/{speech,transcriptions,translations}
     /openai/v1/moderations       /openai/v1/files...         /openai/v1/batches...
+    /openai/v1/organization/{usage/{kind},costs}
+    /anthropic/v1/organizations/{usage_report/messages,cost_report}
     /anthropic/v1/messages       /anthropic/v1/models[/{id}]
     /anthropic/v1/messages/{count_tokens,batches...}         /anthropic/v1/files...
     /anthropic/v1/chat/completions
@@ -20,7 +22,8 @@
 It exists so that tests, benchmarks and the local stack have a provider that answers, bills and
 fails like the real ones, without an account. It says that it is simulated in every answer: by the
 header `x-simulated: true`, in ids, and at the beginning of every text. The only key it accepts is
-`sim`. Written against raw ASGI because it must not be what a benchmark measures.
+`sim`, and `sim-admin` for reports of usage and costs. Written against raw ASGI because it must not
+be what a benchmark measures.
 """
 
 import os
@@ -135,6 +138,11 @@ class SimulatedProvider:
     ) -> None:
         knobs = self._drawn(self.behaviour.for_request(call.headers))
         check_method(call, () if route is None else route.methods)
+        if route is not None and route.report is not None:
+            raise_fault(call, knobs.fault)
+            report = route.report(call, await self.ledger.rows(), knobs)
+            await connection.answer(200, reply_headers(call, JSON), report)
+            return
         check_key(call)
         body = b"" if route is not None and route.listing else await _read(receive)
         if route is not None and route.free is not None:
@@ -210,10 +218,10 @@ class SimulatedProvider:
             case "GET", "/simulated/ledger":
                 return 200, await self._ledger_page(scope["query_string"])
             case "GET", "/simulated/behaviour":
-                return 200, self.behaviour.model_dump(by_alias=True)
+                return 200, self.behaviour.model_dump(mode="json", by_alias=True)
             case "POST", "/simulated/behaviour":
                 await self._change_behaviour(await _read(receive))
-                return 200, self.behaviour.model_dump(by_alias=True)
+                return 200, self.behaviour.model_dump(mode="json", by_alias=True)
             case _, "/simulated/health" | "/simulated/ledger" | "/simulated/behaviour":
                 raise Refusal(405, f"{scope['method']} is not allowed on {path}")
         raise Refusal(404, f"[simulated] nothing is served at {path}")

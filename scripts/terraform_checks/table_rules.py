@@ -56,11 +56,6 @@ FACTS = {
 """Types that no function asks for by name: `notifier`, which is given all, tells people of some,
 and whoever else wants to be told subscribes to the topic of events."""
 
-TOLD_FROM_OUTSIDE = {
-    "spend.reconciled": "whoever reads the bills of a provider publishes it",
-}
-"""Types that a function takes and no function publishes."""
-
 ALONE = {
     "brownout_tick": "two ticks at a time would fold and publish the same",
     "budgets": "two sweeps at a time would ask the warehouse twice",
@@ -241,7 +236,7 @@ def unknown_types(table: Table, code: Code) -> list[str]:
 
 
 def types_without_an_end(table: Table, code: Code) -> list[str]:
-    """Each type is taken by a function or listed as a fact, and published or told from outside.
+    """Each type is taken by a function or listed as a fact, and published.
 
     A function that is given all types of a topic takes none for certain.
     """
@@ -258,11 +253,9 @@ def types_without_an_end(table: Table, code: Code) -> list[str]:
             found.append(f"{type_}: no function takes it")
         if taken and type_ in FACTS:
             found.append(f"{type_}: listed as a fact, but {', '.join(taken)} takes it")
-        if not published and type_ not in TOLD_FROM_OUTSIDE:
+        if not published:
             found.append(f"{type_}: nothing publishes it")
-        if published and type_ in TOLD_FROM_OUTSIDE:
-            found.append(f"{type_}: listed as told from outside, but it is published here")
-    gone = ({*FACTS} | {*TOLD_FROM_OUTSIDE}) - {*code.events}
+    gone = {*FACTS} - {*code.events}
     return [*found, *(f"{type_}: listed, and no such event exists" for type_ in sorted(gone))]
 
 

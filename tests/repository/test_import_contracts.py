@@ -30,6 +30,7 @@ CLIENTS = [
     "google",
     "grpc",
     "httpx",
+    "opentelemetry",
     "sqlglot",
     "sqlite3",
 ]

@@ -18,6 +18,8 @@ DOMAINS = (
     "common/brownout",
     "common/budgets",
     "common/incidents",
+    "common/pricing",
+    "common/reconciliation",
     "common/usage",
     "common/gateway",
     "common/api",
