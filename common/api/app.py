@@ -6,7 +6,7 @@ answered as `internal_error` without its text, because that may hold what a call
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from common.api.callers import Authenticator
 from common.api.channel_routes import channel_operations
 from common.api.identity_routes import identity_operations
 from common.api.incident_routes import incident_operations
+from common.api.insight_routes import insight_operations
 from common.api.key_routes import key_operations
 from common.api.lease_routes import lease_operations
 from common.api.llm_test_routes import llm_test_operations
@@ -43,6 +44,7 @@ from common.api.usage_routes import usage_operations
 from common.core.errors import CloudOpsError, Forbidden, InvalidInput, NotFound
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock, Committed, Documents, Warehouse
+from common.core.secrets import Secret
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor, Moment, refused_entry
 from common.gateway.llm_tests import LlmTests, TooManyLlmTests
@@ -71,6 +73,7 @@ def create_api(
     version: str,
     default_org: str | None = None,
     llm_tests: LlmTests | None = None,
+    local_secret: Callable[[str], Secret | None] | None = None,
 ) -> "Api":
     """The API over these engines, for the callers that `authenticate` recognises."""
     services = Services(
@@ -87,6 +90,7 @@ def create_api(
         rollups=DocumentRollups(documents),
         default_org=default_org,
         llm_tests=llm_tests,
+        local_secret=local_secret,
     )
     return Api(services, authenticate)
 
@@ -111,6 +115,7 @@ class Api:
             *channel_operations(),
             *brownout_operations(),
             *incident_operations(),
+            *insight_operations(),
             *llm_test_operations(),
         ]
         self.operations = [*rows, *service_operations(rows)]
@@ -157,6 +162,7 @@ class Api:
             idempotency_key=request.headers.get("idempotency-key")
             if operation.takes_idempotency_key
             else None,
+            accept=",".join(request.headers.getlist("accept")),
         )
         answer = await operation.handle(call)
         return _respond(answer, operation, request_id)

@@ -18,6 +18,7 @@ from common.brownout.minute_sums import Rollups
 from common.brownout.policies import Policies
 from common.budgets.sweep import SpentOf
 from common.core.ports import Bus, Clock, Documents, Warehouse
+from common.core.secrets import Secret
 from common.core.transactions import Entropy
 from common.gateway.changes import Actor
 from common.gateway.llm_tests import LlmTests
@@ -59,7 +60,8 @@ class Paging(Asked):
 class Services:
     """What operations work on. `default_org` completes scopes that name no organisation.
 
-    `price_book` ships with the code; `books` has the one in force.
+    `price_book` ships with the code; `books` has the one in force. `local_secret` is there where
+    the notifier runs on this machine too: it answers its variables.
     """
 
     documents: Documents
@@ -75,6 +77,7 @@ class Services:
     rollups: Rollups
     default_org: str | None = None
     llm_tests: LlmTests | None = None
+    local_secret: Callable[[str], Secret | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Call(Generic[Q, B]):
     if_match: str | None
     if_none_match: str | None
     idempotency_key: str | None
+    accept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class Operation(Generic[Q, B]):
     conditional: bool = False
     """A POST that names the version which it follows (`If-Match`)."""
     prefix: str = PREFIX
+    text: str | None = None
+    """The media type of the text that it answers to those who ask for that."""
 
     @property
     def address(self) -> str:

@@ -64,7 +64,7 @@ def price_operations() -> list[AnyOperation]:
 
 
 async def _list(call: Call[PriceQuery, NoBody]) -> Answer:
-    query, book = call.query, call.services.price_book
+    query, book = call.query, await call.services.books.in_force()
     if query.provider is not None and query.provider not in book.providers:
         known = ", ".join(sorted(book.providers))
         raise InvalidInput(
@@ -112,7 +112,7 @@ async def _list(call: Call[PriceQuery, NoBody]) -> Answer:
 
 
 async def _book(call: Call[NoQuery, NoBody]) -> Answer:
-    book = call.services.price_book
+    book = await call.services.books.in_force()
     return Answer(
         Single[BookView](
             as_of=call.now,

@@ -7,9 +7,9 @@ the background of calls when the copy is older than 2 s; a call never starts on 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from common.core.errors import StoreUnavailable
 from common.core.ports import Clock, Create, Document, Documents, Put, Ref, Value, Write
@@ -45,6 +45,10 @@ class Follower(Protocol):
         """
 
 
+Listener: TypeAlias = Callable[[Mapping[str, Value]], None]
+"""Told each copy of the document, as soon as it is there; it must not wait."""
+
+
 class Control:
     """This instance's copy of `gateway/control`. One per process."""
 
@@ -55,10 +59,12 @@ class Control:
         *,
         max_stale_s: float = 30.0,
         followers: Sequence[Follower] = (),
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._documents = documents
         self._clock = clock
         self._followers = followers
+        self._listeners = listeners
         self._max_stale_s = max_stale_s
         self._data: Mapping[str, Value] = MappingProxyType({})
         self._read_at: float | None = None
@@ -101,3 +107,5 @@ class Control:
         if self._read_at is None or read_at >= self._read_at:
             self._data = dict(document.data) if document else {}
             self._read_at = self._tried_at = read_at
+            for listener in self._listeners:
+                listener(self._data)

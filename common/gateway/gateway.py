@@ -18,8 +18,7 @@ from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
-from common.gateway.attribution import attribute
-from common.gateway.brownouts import PRIORITY_HEADER
+from common.gateway.attribution import PRIORITY_HEADER, attribute
 from common.gateway.call import Call
 from common.gateway.candidates import Movable
 from common.gateway.choice import Target, choose_target, forwardable

@@ -19,7 +19,9 @@ from common.core.events import (
 from common.core.incident_events import IncidentEvent
 from common.core.money import Nanos, usd_text
 from common.core.notification_events import NotificationFailed, NotificationTest
+from common.core.price_events import PriceBookHeld, PriceSourceStale
 from common.incidents.facts import SEVERITY_OF
+from common.incidents.incidents import named
 from common.incidents.told import TEST, Deed, Link, Told, moment_text
 
 OF_AN_INCIDENT_PERCENT = 100
@@ -65,13 +67,19 @@ def _incident(event: IncidentEvent, console: str | None) -> Told:
         what=tuple(lines),
         since=event.opened_at,
         doing=event.done or "Nothing by itself.",
-        affected="Everybody" if event.scope == "global" else f"Calls of {event.scope}",
+        affected=_affected(event),
         links=tuple(Link(label, url) for label, url in links if url is not None),
         dedup_key=event.incident_id,
         happened_at=event.event_time,
         deed=_DEEDS[event.type],
         channels=frozenset(event.to) if event.to else None,
+        scopes=event.scopes,
     )
+
+
+def _affected(event: IncidentEvent) -> str:
+    scopes = event.scopes or (event.scope,)
+    return "Everybody" if "global" in scopes else f"Calls of {named(scopes)}"
 
 
 def _mode_changed(event: BrownoutModeChanged) -> Told:
@@ -208,26 +216,80 @@ def _credential_failed(event: CredentialEvent) -> Told:
     )
 
 
+def _prices_held(event: PriceBookHeld) -> Told:
+    number = f"{event.count} {'price' if event.count == 1 else 'prices'}"
+    more = event.count - len(event.cards)
+    lines = [f"{each.provider}/{each.model}: {each.told}" for each in event.cards]
+    if more:
+        lines.append(f"And {more} more.")
+    if event.refused is not None:
+        lines = [f"Nothing of the list is taken: {event.refused}"]
+    return Told(
+        id=event.id,
+        type=event.type,
+        severity="warning",
+        scope="global",
+        title="The public price list is refused"
+        if event.refused is not None
+        else f"{number} of the public list {'waits' if event.count == 1 else 'wait'}",
+        what=tuple(lines),
+        since=event.event_time,
+        doing="Calls are priced as before. Approve the new prices, or leave them.",
+        affected="Costs and budgets of calls to these models",
+        links=(),
+        dedup_key="prices",
+        happened_at=event.event_time,
+    )
+
+
+def _prices_stale(event: PriceSourceStale) -> Told:
+    return Told(
+        id=event.id,
+        type=event.type,
+        severity="warning",
+        scope="global",
+        title="Prices may be out of date",
+        what=(f"{event.source} has not brought a usable price list. {event.cause}",),
+        since=event.since,
+        doing="Calls are priced as before. The list is asked for every day.",
+        affected="Costs and budgets of calls to models whose prices change",
+        links=(),
+        dedup_key=f"prices:{event.source}",
+        happened_at=event.event_time,
+    )
+
+
 def _failed(event: NotificationFailed) -> Told | None:
     if event.of_type == TEST:
         return None  # Whoever tried the channel looks at it.
+    doing = "That message is not tried again; others are. What else fails there is not told for now."
+    if event.rests_until is not None:
+        doing = (
+            f"Nothing is sent there until {moment_text(event.rests_until)}, unless a test of the"
+            " channel arrives before."
+        )
     return Told(
         id=event.id,
         type=event.type,
         severity="error",
         scope="global",
-        title=f"Channel {event.channel} did not take a message",
+        title=f"Channel {event.channel} is broken",
         what=(
-            f"{event.of_type} ({event.of_event}) was tried {event.attempts} times. {event.reason}",
+            f"It did not take {event.of_type} ({event.of_event}), which was tried {_times(event)}."
+            f" {event.reason}",
         ),
         since=event.event_time,
-        doing="It is not tried again. The other channels were told by themselves.",
+        doing=doing,
         affected=f"Readers of channel {event.channel}",
         links=(),
         dedup_key=f"channel:{event.channel}",
         happened_at=event.event_time,
         not_to=event.channel,
     )
+
+
+def _times(event: NotificationFailed) -> str:
+    return "once" if event.attempts == 1 else f"{event.attempts} times"
 
 
 def _test(event: NotificationTest) -> Told:
@@ -265,6 +327,8 @@ TELLERS: dict[str, Callable[[Any], Told | None]] = {
     "lease.written_off": _written_off,
     "bound.violated": _bound_violated,
     "credential.failed": _credential_failed,
+    "price_book.held": _prices_held,
+    "price_source.stale": _prices_stale,
     "notification.failed": _failed,
     "notification.test": _test,
 }

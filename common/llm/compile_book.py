@@ -31,6 +31,8 @@ def compile_book(
     units: Mapping[str, Mapping[str, Any]],
     overlay: Mapping[str, Any],
     sources: Mapping[str, Any],
+    *,
+    may_be_newer: bool = False,
 ) -> bytes:
     """The book, compressed.
 
@@ -39,6 +41,7 @@ def compile_book(
         units: its raw unit definitions.
         overlay: the parsed `overlay.yaml`.
         sources: what all this was read from, kept in the book as it is.
+        may_be_newer: the list, than the overlay: what it has caught up with is left to it then.
 
     Raises:
         InvalidInput: something cannot be priced exactly or does not fit; names what.
@@ -47,7 +50,7 @@ def compile_book(
     listed = {each.id: each for each in providers}
     compiler = _Compiler(registry, listed)
     compiled = {each.id: compiler.provider(each) for each in providers}
-    lay_over(compiled, overlay, registry, listed)
+    lay_over(compiled, overlay, registry, listed, may_be_newer=may_be_newer)
     head = {
         "format": FORMAT,
         "sources": dict(sources),

@@ -1,7 +1,9 @@
 """What the public price list lacks, written into the compiled providers.
 
 Every entry names its source. One that names something unknown, or that the list has caught up with,
-is refused, so that none outlives its reason. Limits may repeat the list: the larger figure counts.
+is refused, so that none outlives its reason. Where a newer list than the one that the overlay was
+written for is compiled, what it knows by itself counts instead: another name, a rate, a price of
+what was free. Limits may repeat the list: the larger figure counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,8 +117,17 @@ def lay_over(
     overlay: Mapping[str, Any],
     registry: UnitRegistry,
     providers: Mapping[str, types.Provider],
+    *,
+    may_be_newer: bool = False,
 ) -> None:
     """Write the overlay's entries into the compiled providers.
+
+    Args:
+        compiled: what the list says, changed here.
+        overlay: what it lacks.
+        registry: its units.
+        providers: the list itself.
+        may_be_newer: than the overlay; what the list has caught up with is left to the list then.
 
     Raises:
         InvalidInput: the overlay is wrong or does not fit the list; names the entry.
@@ -128,7 +139,7 @@ def lay_over(
     for entry in checked.entries():
         if entry.provider not in providers:
             raise InvalidInput(f"The overlay names the unknown provider {entry.provider}.")
-    layer = _Layer(compiled, registry, providers)
+    layer = _Layer(compiled, registry, providers, may_be_newer=may_be_newer)
     for entry in checked.entries():
         layer.add(entry)
 
@@ -139,7 +150,10 @@ class _Layer:
         compiled: dict[str, Any],
         registry: UnitRegistry,
         providers: Mapping[str, types.Provider],
+        *,
+        may_be_newer: bool,
     ) -> None:
+        self._may_be_newer = may_be_newer
         self._compiled = compiled
         self._registry = registry
         self._providers = providers
@@ -173,9 +187,9 @@ class _Layer:
             added = {unit: exact_attos(f"{named} {unit}", usd) for unit, usd in entry.usd.items()}
             for price in model["prices"]:
                 known = sorted(set(price["rates"]) & set(added))
-                if known:
+                if known and not self._may_be_newer:
                     raise InvalidInput(f"The price list prices {named} {known[0]}: drop the rate.")
-                price["rates"].update(added)
+                price["rates"] = {**price["rates"], **added, **price["rates"]}
                 try:
                     validate_ancestor_coverage(set(price["rates"]), self._registry)
                     validate_join_coverage(set(price["rates"]), self._registry)
@@ -204,6 +218,8 @@ class _Layer:
 
     def _add_alias(self, alias: _Alias) -> None:
         if self._found(alias.provider, alias.name):
+            if self._may_be_newer:
+                return
             raise InvalidInput(
                 f"The price list knows {alias.provider}/{alias.name}: drop the alias."
             )
@@ -230,9 +246,10 @@ class _Layer:
 
     def _set_free(self, free: _Free) -> None:
         for model in self._named(free, free.models):
-            if any(price["rates"] for price in model["prices"]):
+            if not any(price["rates"] for price in model["prices"]):
+                model["free"] = True
+            elif not self._may_be_newer:
                 raise InvalidInput(f"{free.provider}/{model['id']} has prices: it is not free.")
-            model["free"] = True
 
     def _set_limits(self, limit: _Limit) -> None:
         for model in self._named(limit, limit.models):
@@ -256,7 +273,7 @@ class _Layer:
                 for model in self._compiled[entry.provider]["models"]
                 if fnmatchcase(model["id"], pattern)
             ]
-            if not found:
+            if not found and not (self._may_be_newer and _only_adds(entry)):
                 named = f"{entry.provider}/{pattern}"
                 raise InvalidInput(f"The overlay names the unknown model {named}.")
             yield from found
@@ -265,3 +282,13 @@ class _Layer:
         unknown = set(units) - set(self._registry.units)
         if unknown or not units:
             raise InvalidInput(f"{named}: no such unit: {', '.join(sorted(unknown)) or 'any'}.")
+
+
+def _only_adds(entry: _Entry) -> bool:
+    """Whether a model without it is priced or bounded less, and never too low.
+
+    Under another name it might be the same model, which still costs what an entry says.
+    """
+    if isinstance(entry, _Limit):
+        return entry.runs_tools is None
+    return isinstance(entry, _Rates | _Free)

@@ -52,6 +52,7 @@ def test_has_prices_fetched(cloudops: Cloudops) -> None:
 def test_says_in_one_line_what_is_not_held(cloudops: Cloudops, tmp_path: Path) -> None:
     sha = asyncio.run(_hold(tmp_path))
 
-    result = cloudops("price-books", "approve", sha, "lab/one", code=1)
+    result = cloudops("price-books", "approve", sha, "lab/one")
 
+    assert result.exit_code == 1
     assert "422 invalid_input (models): 'lab/one' is not held: lab/two" in result.output
