@@ -92,8 +92,13 @@ def text_of(value: Any) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return None
-    text = _UNPRINTABLE.sub(" ", value).strip()
+    text = printable(value).strip()
     return None if _NO_VALUE.fullmatch(text) else text
+
+
+def printable(text: str) -> str:
+    """The text with a space for each character that no store or log takes."""
+    return _UNPRINTABLE.sub(" ", text)
 
 
 def moment_of(text: str) -> datetime | None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from common.adapters.upstream import PrivateAddress
 from common.core.errors import InvalidInput
 from common.core.ports import Clock
-from common.gateway.channel_changes import check_receiver
+from common.gateway.channel_changes import check_receiver, is_here
 from common.gateway.upstream import (
     Upstream,
     UpstreamDisconnected,
@@ -29,26 +30,33 @@ _WORD = re.compile(rb"[a-z_]{1,60}")
 _SECONDS = re.compile(r"\d{1,7}")
 _OWN_HEADERS = ((b"content-type", b"application/json"), (b"user-agent", b"open-cloud-ops"))
 _TRIED_AGAIN = frozenset({408, 425, 429})
+_OF_A_MESSAGE = frozenset({400, 413, 422})
 _SERVER_ERROR = 500
 _TOO_MANY = 429
 
 
 class ChannelSender:
-    """`Sender` over the connection to providers."""
+    """`Sender` over the connection to providers. With `local` also to receivers on this machine."""
 
-    def __init__(self, upstream: Upstream, clock: Clock, *, send_s: float = SEND_S) -> None:
+    def __init__(
+        self, upstream: Upstream, clock: Clock, *, send_s: float = SEND_S, local: bool = False
+    ) -> None:
         self._upstream = upstream
         self._clock = clock
         self._send_s = send_s
+        self._local = local
 
     async def send(self, post: Post) -> Result:
         url = post.url.reveal()
         try:
-            check_receiver(url)
+            check_receiver(url, local=self._local)
         except InvalidInput as error:
             return Refused(f"Its address must not be called: {error.detail}.")
         headers = [(name.encode(), value.encode()) for name, value in post.headers.items()]
-        request = UpstreamRequest("POST", url, [*_OWN_HEADERS, *headers], post.body)
+        here = self._local and is_here(url)
+        request = UpstreamRequest(
+            "POST", url, [*_OWN_HEADERS, *headers], post.body, allow_private=here
+        )
         try:
             async with asyncio.timeout(self._send_s):
                 reply = await self._upstream.send(request)
@@ -61,6 +69,8 @@ class ChannelSender:
         except UpstreamDisconnected as error:
             return NotNow(f"The connection broke: {error}.", sent=True)
         except UpstreamError as error:
+            if str(error) == PrivateAddress.__name__:
+                return Refused("Its address must not be called: it leads inside the own network.")
             return NotNow(f"It could not be reached: {error}.")
         return self._told(reply, text)
 
@@ -73,7 +83,7 @@ class ChannelSender:
         if status in _TRIED_AGAIN or status >= _SERVER_ERROR:
             after_s = self._retry_after_s(reply.headers)
             return NotNow(reason, after_s, sent=status != _TOO_MANY)
-        return Refused(reason)
+        return Refused(reason, may_be_its_form=status in _OF_A_MESSAGE)
 
     def _retry_after_s(self, headers: Sequence[tuple[bytes, bytes]]) -> float | None:
         """Seconds, or a date: https://httpwg.org/specs/rfc9110.html#field.retry-after."""

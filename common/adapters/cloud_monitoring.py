@@ -11,10 +11,10 @@ come as texts, and what is not known here is ignored.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from common.adapters.alert_readings import (
     LONGEST_ID,
@@ -31,7 +31,7 @@ from common.adapters.alert_readings import (
 )
 from common.brownout.modes import GLOBAL, Mode, scope_of
 from common.brownout.policy import Meaning
-from common.brownout.receiving import Deed, Received
+from common.brownout.receiving import Alert, Deed, Received
 from common.brownout.signals import Evidence, Signal, observed
 
 FIELDS = (
@@ -66,6 +66,9 @@ _DEEDS: Mapping[tuple[str, bool], Deed] = MappingProxyType(
 """What a state asks for, and whether it is told again."""
 
 
+_Parts: TypeAlias = tuple[Mapping[str, Any], dict[str, str], dict[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class _No:
     """Why an incident means nothing here."""
@@ -84,23 +87,27 @@ def read_incident(
 
     Policies of Cloud Monitoring are ``monitoring:NAME`` among the `monitors`.
     """
-    version, incident = _parts(body)
-    if version is None or incident is None:
-        missing = {"version": version, "incident": incident}
-        return Unreadable(tuple(name for name, part in missing.items() if part is None), {})
-    fields = {name: text for name in FIELDS if (text := _told(incident.get(name))) is not None}
-    labels = _labels(incident.get("policy_user_labels"))
-    shown = {name: text[:LONGEST_KEPT] for name, text in {**fields, **labels}.items()}
-    if not version.startswith(_KNOWN_VERSIONS):
-        # The console's own test is one of these.
-        return Ignored(f"a body of version {version[:20]!r} is no incident", shown)
-    missing_fields = tuple(name for name in NEEDED if name not in fields)
-    if missing_fields:
-        return Unreadable(missing_fields, shown)
+    parts = _parts(body)
+    if isinstance(parts, Unreadable | Ignored):
+        return parts
+    incident, fields, labels = parts
+    shown = _shown(fields, labels)
     again = fields.get("renotify", "").lower() == "true"
     deed = _DEEDS.get((fields["state"].lower(), again))
     if deed is None:
         return Ignored(f"the state {fields['state'][:40]!r} means nothing here", shown)
+    alert = Alert(
+        monitor=bounded(fields["policy_name"], LONGEST_ID),
+        group=bounded(fields["incident_id"], LONGEST_ID),
+        observed_at=_seen(deed, fields, received_at),
+        received_at=received_at,
+    )
+    received = Received(
+        "monitoring", _event_id(deed, fields, received_at), deed, alert, ends_once=True
+    )
+    if deed == "end":
+        # What it ends is known by the incident, so it does without labels.
+        return Understood(received, shown)
     meaning = monitors.get(f"monitoring:{fields['policy_name']}", Meaning())
     meant = _meant(meaning, labels, default_org)
     if isinstance(meant, _No):
@@ -108,31 +115,45 @@ def read_incident(
     level, scope = meant
     signal = Signal(
         source="monitoring",
-        monitor=bounded(fields["policy_name"], LONGEST_ID),
-        group=bounded(fields["incident_id"], LONGEST_ID),
+        monitor=alert.monitor,
+        group=alert.group,
         scope=scope,
         level=level,
-        observed_at=_seen(deed, fields, received_at),
+        observed_at=alert.observed_at,
         received_at=received_at,
         lease_until=received_at,
         link=link_of(fields.get("url", "")),
         evidence=_evidence(incident, fields),
     )
-    event_id = _event_id(deed, fields, received_at)
-    return Understood(Received("monitoring", event_id, deed, (signal,), ends_once=True), shown)
+    names_all = bool(labels) or meaning.scope is not None
+    told = replace(received, signals=(signal,), names_all=names_all, most=level)
+    return Understood(told, shown)
 
 
-def _parts(body: bytes) -> tuple[str | None, Mapping[str, Any] | None]:
+def _parts(body: bytes) -> _Parts | Unreadable | Ignored:
+    """The incident, its fields and its labels."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(data, dict):
-        return None, None
-    incident = data.get("incident")
-    version = data.get("version")
-    told = str(version) if isinstance(version, float) else text_of(version)
-    return told, incident if isinstance(incident, dict) else None
+        data = None
+    sent = data if isinstance(data, dict) else {}
+    version, incident = sent.get("version"), sent.get("incident")
+    version = str(version) if isinstance(version, float) else text_of(version)
+    if version is None or not isinstance(incident, dict):
+        lacks = {"version": version is None, "incident": not isinstance(incident, dict)}
+        return Unreadable(tuple(name for name, is_missing in lacks.items() if is_missing), {})
+    fields = {name: text for name in FIELDS if (text := _told(incident.get(name))) is not None}
+    labels = _labels(incident.get("policy_user_labels"))
+    if not version.startswith(_KNOWN_VERSIONS):
+        # The console's own test is one of these.
+        reason = f"a body of version {version[:20]!r} is no incident"
+        return Ignored(reason, _shown(fields, labels))
+    missing = tuple(name for name in NEEDED if name not in fields)
+    return Unreadable(missing, _shown(fields, labels)) if missing else (incident, fields, labels)
+
+
+def _shown(fields: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: text[:LONGEST_KEPT] for name, text in {**fields, **labels}.items()}
 
 
 def _told(value: Any) -> str | None:

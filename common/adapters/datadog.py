@@ -11,8 +11,10 @@ not know arrives as its own name, ``$NAME``; one without a value as ``null`` or 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -28,11 +30,17 @@ from common.adapters.alert_readings import (
     moment_of,
     text_of,
 )
-from common.adapters.datadog_tags import group_of, tagged_level, tagged_scopes, warning
+from common.adapters.datadog_tags import (
+    LEVEL_TAG,
+    group_of,
+    tagged_level,
+    tagged_scopes,
+    warning,
+)
 from common.brownout.blindness import blind
 from common.brownout.modes import Mode
 from common.brownout.policy import Meaning
-from common.brownout.receiving import Deed, Received
+from common.brownout.receiving import Alert, Received
 from common.brownout.signals import Signal, observed
 from common.core.brownout_events import BrownoutBlind
 
@@ -72,6 +80,7 @@ TRANSITIONS: Mapping[str, _Transition] = MappingProxyType(
 )
 """What each asks for. Of any other nobody knows what it means, so it has no effect."""
 
+_ID_DIGITS = 24
 _TITLE = re.compile(r"\s*\[([A-Za-z -]{1,20}?)(?: on \{([^}]{0,2000})\})?\]")
 _MONITOR_LINK = re.compile(r"/monitors[/#](\d{1,20})")
 _PAIR = re.compile(r'"([a-z]{2,10})"\s*:\s*(?:"((?:[^"\\\n]|\\.){0,20000})"|(-?\d{1,30}))')
@@ -94,41 +103,107 @@ def read_webhook(
     asked = TRANSITIONS.get(transition)
     if asked is None:
         return Ignored(f"the transition {transition[:40]!r} means nothing here", shown)
-    deed: Deed = "raise" if asked == "warn" else asked
-    event_id = bounded(fields["id"], LONGEST_ID)
-    monitor = fields["monitor"][:LONGEST_ID]
-    meaning = monitors.get(f"monitor:{monitor}")
-    tags = [tag.strip().lower() for tag in fields.get("tags", "").split(",")]
-    level = tagged_level(tags) if meaning is None or meaning.level is None else meaning.level
-    if deed == "keep":
-        received = Received("datadog", event_id, deed, ())
+    tags = tuple(tag.strip().lower() for tag in fields.get("tags", "").split(","))
+    monitor, group = fields["monitor"][:LONGEST_ID], group_of(fields.get("scope", ""))
+    seen_at = _time(fields)
+    post = _Post(
+        fields=fields,
+        shown=shown,
+        notes=notes,
+        asked=asked,
+        alert=Alert(monitor, group, observed(seen_at, received_at), received_at),
+        event_id=_event_id(fields["id"], monitor, transition, group, tags),
+        tags=tags,
+        is_dated=seen_at is not None,
+    )
+    if asked == "end":
+        # What it ends is known by the alert, so it does without a level and scopes.
+        return Understood(Received("datadog", post.event_id, asked, post.alert), shown, notes)
+    meaning = monitors.get(f"monitor:{monitor}", Meaning())
+    level = meaning.level or tagged_level(tags)
+    if asked == "keep":
         told = _blind(monitor, fields, received_at) if isinstance(level, Mode) else None
+        received = Received("datadog", post.event_id, asked, post.alert)
         return Understood(received, shown, notes, told)
     if isinstance(level, str):
-        return Ignored(level, shown)
-    if asked == "warn" or (asked == "renew" and fields.get("type", "").lower() == "warning"):
-        level = warning(level)
-    scopes, unknown = tagged_scopes(tags, default_org)
-    if meaning is not None and meaning.scope is not None:
+        return _without_level(post, level)
+    return _raised(post, level, meaning, default_org)
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What a body says, whatever it asks for. `is_dated`: it says itself when that was so."""
+
+    fields: Mapping[str, str]
+    shown: Mapping[str, str]
+    notes: tuple[str, ...]
+    asked: _Transition
+    alert: Alert
+    event_id: str
+    tags: tuple[str, ...]
+    is_dated: bool
+
+    @property
+    def tells_tags(self) -> bool:
+        return "tags" in self.fields
+
+
+def _without_level(post: _Post, reason: str) -> Reading:
+    """An alert that goes on and names no level: if it has asked for one before, that is over.
+
+    A level that is written wrong, or tags that are not told, do not say so.
+    """
+    wrong = any(tag.startswith(LEVEL_TAG) for tag in post.tags)
+    if wrong or not post.tells_tags or not post.is_dated:
+        return Ignored(reason, post.shown)
+    received = Received("datadog", post.event_id, "end", post.alert, otherwise=reason)
+    return Understood(received, post.shown, post.notes)
+
+
+def _raised(post: _Post, most: Mode, meaning: Meaning, default_org: str | None) -> Reading:
+    """An alert that goes on, and asks for `most` at its worst."""
+    renews = post.asked == "renew"
+    warns = renews and post.fields.get("type", "").lower() == "warning"
+    scopes, unknown = tagged_scopes(post.tags, default_org)
+    if meaning.scope is not None:
         scopes, unknown = (meaning.scope,), ()
     if not scopes:
-        return Ignored(unknown[0], shown)
+        return Ignored(unknown[0], post.shown)
+    alert = post.alert
     signals = tuple(
         Signal(
             source="datadog",
-            monitor=monitor,
-            group=group_of(fields.get("scope", "")),
+            monitor=alert.monitor,
+            group=alert.group,
             scope=scope,
-            level=level,
-            observed_at=observed(_time(fields), received_at),
-            received_at=received_at,
-            lease_until=received_at,
-            link=link_of(fields.get("link", "")),
+            level=warning(most) if warns or post.asked == "warn" else most,
+            observed_at=alert.observed_at,
+            received_at=alert.received_at,
+            lease_until=alert.received_at,
+            link=link_of(post.fields.get("link", "")),
         )
         for scope in scopes
     )
-    received = Received("datadog", event_id, deed, signals)
-    return Understood(received, shown, (*notes, *unknown))
+    received = Received(
+        "datadog",
+        post.event_id,
+        "renew" if renews else "raise",
+        alert,
+        signals,
+        # Without a time of its own nobody knows whether a word is newer than one with other tags.
+        names_all=post.is_dated and (post.tells_tags or meaning.scope is not None),
+        most=most,
+    )
+    return Understood(received, post.shown, (*post.notes, *unknown))
+
+
+def _event_id(id_: str, monitor: str, transition: str, group: str, tags: Iterable[str]) -> str:
+    """The same for a post that is sent again, and for no other one.
+
+    Datadog's id is that of an event, and alerts of one moment may share it.
+    """
+    told = "\n".join([monitor, transition, group, *sorted({*tags} - {""})])
+    return f"{bounded(id_, LONGEST_ID)}:{sha256(told.encode()).hexdigest()[:_ID_DIGITS]}"
 
 
 def _blind(monitor: str, fields: Mapping[str, str], received_at: datetime) -> BrownoutBlind:
@@ -137,9 +212,11 @@ def _blind(monitor: str, fields: Mapping[str, str], received_at: datetime) -> Br
         "datadog",
         observed(_time(fields), received_at),
         cause="no_data",
-        found_at=received_at,
+        # Told in whatever order: what its monitor says next may be here before it.
+        found_at=min(observed(_time(fields), received_at), received_at),
         episode=f"{group_of(fields.get('scope', ''))} {fields.get('cycle') or fields['id']}",
         monitor=monitor,
+        group=group_of(fields.get("scope", "")),
         link=link_of(fields.get("link", "")),
     )
 

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,7 @@ from common.adapters.datadog_tags import (
     tagged_scopes,
     warning,
 )
+from common.brownout.drift import Measure, Watched
 from common.brownout.modes import Mode
 from common.brownout.policy import Meaning
 from common.brownout.reconciling import Group, Monitor, Mute, SourceUnavailable
@@ -45,6 +47,13 @@ _CALM = "OK"
 _ALERT = "Alert"
 _WARN = "Warn"
 _EVERYTHING = "*"
+_SERVICE_TAG = "service:"
+MEASURES: Mapping[str, Measure] = {
+    "custom.llm.ttft.p95{%s,provider:": "latency_p95",
+    "custom.service.requests{%s,outcome:upstream_error}": "error_rate",
+    "custom.token_cost_per_hour{%s}": "token_cost_per_hour",
+}
+"""What `terraform/modules/datadog` watches, by a part of its queries with the service's tag."""
 
 
 class _Part(BaseModel):
@@ -59,6 +68,7 @@ class _Downtime(_Part):
 
 class _Options(_Part):
     silenced: dict[str, float | None] | None = None
+    thresholds: Any = None
 
 
 class _State(_Part):
@@ -71,6 +81,7 @@ class _States(_Part):
 
 class _Monitor(_Part):
     id: int
+    query: Any = None
     tags: tuple[str, ...] | None = None
     overall_state: str | None = None
     state: _States | None = None
@@ -188,6 +199,7 @@ class DatadogMonitors:
 
     def _monitor(self, part: _Monitor, meanings: Mapping[str, Meaning]) -> Monitor:
         meaning = meanings.get(f"monitor:{part.id}", Meaning())
+        link = f"{self._app}/monitors/{part.id}"
         tags = [tag.strip().lower() for tag in part.tags or ()]
         groups = [
             self._group(name, status, tags, meaning)
@@ -198,8 +210,26 @@ class DatadogMonitors:
             id=str(part.id),
             groups=tuple(group for group in groups if group is not None),
             mutes=part.mutes,
-            link=f"{self._app}/monitors/{part.id}",
+            link=link,
+            watched=self._watched(part, tags, link),
         )
+
+    def _watched(self, part: _Monitor, tags: Sequence[str], link: str) -> Watched | None:
+        """What a monitor fires at that is made of the policy's thresholds, by its tags and query.
+
+        Its tags name one mode, one scope and the service whose metrics it watches.
+        """
+        services = [tag for tag in tags if tag.startswith(_SERVICE_TAG)]
+        level = tagged_level(tags)
+        scopes, wrong = tagged_scopes(tags, self._default_org)
+        fires_at = _critical(part.options)
+        if isinstance(level, str) or fires_at is None or len(scopes) != 1 or wrong:
+            return None
+        for service in services:
+            for queried, measure in MEASURES.items():
+                if isinstance(part.query, str) and queried % service in part.query:
+                    return Watched(str(part.id), scopes[0], level, measure, fires_at, link)
+        return None
 
     def _group(self, name: str, status: str, tags: Sequence[str], meaning: Meaning) -> Group | None:
         """A group; None for one that asks for nothing: its tags name no level, or no scope."""
@@ -220,6 +250,16 @@ def _monitor_of(item: Any) -> _Monitor | None:
         return _Monitor.model_validate(item)
     except ValidationError:
         return None
+
+
+def _critical(options: _Options | None) -> Decimal | None:
+    """The threshold of an alert, None where there is none that can be read."""
+    thresholds = options.thresholds if options is not None else None
+    critical = thresholds.get("critical") if isinstance(thresholds, dict) else None
+    if not isinstance(critical, int | float) or isinstance(critical, bool):
+        return None
+    found = Decimal(str(critical))
+    return found if found.is_finite() else None
 
 
 def _scope(scope: Sequence[str] | str | None) -> frozenset[str]:

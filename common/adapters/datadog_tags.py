@@ -3,13 +3,16 @@
 The webhook and the reconciliation read them alike, so that both mean the same signal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from common.adapters.alert_readings import bounded, level_of
 from common.brownout.modes import GLOBAL, Mode, NoScope, scope_of
 
-MOST_SCOPES = 200
-"""Of one alert."""
+MOST_SCOPES = 20
+"""Of one alert. One that names more is tagged wrongly, and would take the room of others."""
+
+MOST_LEFT_OUT = 200
+"""Scopes beyond that which are named."""
 
 LEVEL_TAG = "brownout:"
 _SCOPE_TAG = "brownout_scope:"
@@ -43,11 +46,23 @@ def warning(level: Mode) -> Mode:
 def tagged_scopes(
     tags: Iterable[str], default_org: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The scopes that the tags name, each once, and what is wrong with the others."""
+    """The scopes that the tags name, each once, and what is wrong with the others.
+
+    Of too many the first ones by name count, so that the order of the tags means nothing.
+    """
     named = [tag.removeprefix(_SCOPE_TAG) for tag in tags if tag.startswith(_SCOPE_TAG)]
     read = [scope_of(text, default_org) for text in named]
     scopes = tuple(dict.fromkeys(scope for scope in read if isinstance(scope, str)))
     wrong = [scope.detail for scope in read if isinstance(scope, NoScope)][:3]
     if len(scopes) > MOST_SCOPES:
-        wrong.append(f"{len(scopes)} scopes: the first {MOST_SCOPES} count")
-    return (scopes[:MOST_SCOPES] if named else (GLOBAL,)), tuple(wrong)
+        in_order = sorted(scopes)
+        scopes, left_out = tuple(in_order[:MOST_SCOPES]), in_order[MOST_SCOPES:]
+        wrong.append(_left_out(left_out))
+    return (scopes if named else (GLOBAL,)), tuple(wrong)
+
+
+def _left_out(scopes: Sequence[str]) -> str:
+    beyond = len(scopes) - MOST_LEFT_OUT
+    more = f" and {beyond} more" if beyond > 0 else ""
+    names = ", ".join(scopes[:MOST_LEFT_OUT])
+    return f"an alert has at most {MOST_SCOPES} scopes; left out: {names}{more}"

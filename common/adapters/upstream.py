@@ -169,6 +169,8 @@ def _told_apart(error: httpx.TransportError) -> UpstreamUnreachable | UpstreamDi
     httpx-aiohttp maps a server that hangs up to ConnectTimeout, so the cause decides.
     """
     cause = error.__cause__
+    if isinstance(getattr(cause, "os_error", None), PrivateAddress):
+        return UpstreamUnreachable(PrivateAddress.__name__)
     never_connected = isinstance(
         cause,
         aiohttp.ClientConnectorError

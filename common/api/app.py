@@ -21,6 +21,7 @@ from common.api.budget_routes import budget_operations
 from common.api.callers import Authenticator
 from common.api.channel_routes import channel_operations
 from common.api.identity_routes import identity_operations
+from common.api.incident_report_routes import incident_report_operations
 from common.api.incident_routes import incident_operations
 from common.api.insight_routes import insight_operations
 from common.api.key_routes import key_operations
@@ -115,6 +116,7 @@ class Api:
             *channel_operations(),
             *brownout_operations(),
             *incident_operations(),
+            *incident_report_operations(),
             *insight_operations(),
             *llm_test_operations(),
         ]

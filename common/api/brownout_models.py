@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from common.api.envelopes import Source, Time, View
+from common.api.envelopes import Time, View
 from common.api.identity_models import Version
 from common.api.operations import Asked, Paging
 from common.brownout.pins import LONGEST, MAX_REASON_CHARS, SHORTEST
@@ -101,12 +101,38 @@ class PinView(View):
     version: Version
 
 
+class DriftView(View):
+    """A monitor that fires at another threshold than the policy in force says."""
+
+    monitor: str
+    scope: str
+    level: ModeWord
+    measure: Literal["latency_p95", "error_rate", "token_cost_per_hour"]
+    fires_at: str = Field(description="seconds, a share of the calls, or USD an hour")
+    policy_says: str | None = Field(description="in the same unit; null: no such threshold")
+    told: str = Field(description="the difference as a sentence")
+    link: str | None
+
+
+class SignalSourceView(View):
+    """A source that is asked once a minute how its alerts stand."""
+
+    source: str
+    standing: Literal["off", "answers", "silent"]
+    asked_at: Time = Field(description="when that was found")
+    silent_since: Time | None
+    cause: str | None = Field(description="why it is off or silent")
+    alerts: int | None = Field(description="that went on when it answered")
+    drifts: list[DriftView]
+
+
 class BrownoutView(View):
     mode: ModeWord = Field(description="of global: what a call gets that lies in no other scope")
     enforcement: Literal["shadow", "enforce"]
     policy_version: int = Field(description="0 ships with the code")
     scopes: list[BrownoutScopeView]
     pins: list[PinView] = Field(description="those that count now, the newest first")
+    sources: list[SignalSourceView]
 
 
 class SignalToldView(View):
@@ -221,17 +247,3 @@ class ModesView(View):
     enforced: bool
     policy_version: int
     scopes: dict[str, ModeWord]
-
-
-class ModeNumbersView(View):
-    current_mode: int = Field(description="of global: 0 normal to 3 emergency")
-    enforced: bool
-    scopes: dict[str, int]
-
-
-class MetricsView(View):
-    as_of: Time
-    brownout: ModeNumbersView
-    version: str
-    price_book: str
-    sources: list[Source]

@@ -1,5 +1,6 @@
 """Brownouts as the API shows them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from common.api.brownout_models import (
     BrownoutScopeView,
     BrownoutView,
     DeliveryView,
+    DriftView,
     DryRunBody,
     DryRunView,
     EvidenceView,
@@ -17,18 +19,21 @@ from common.api.brownout_models import (
     PlannedEditView,
     PolicyVersionView,
     RefusalView,
+    SignalSourceView,
     SignalToldView,
     SignalView,
     WarningView,
 )
 from common.api.versions import version_of
 from common.brownout.changes import Change
+from common.brownout.drift import Drift, drifts
 from common.brownout.modes import GLOBAL
 from common.brownout.pins import PinRecord, live_pins, mode_of
 from common.brownout.policy import Policy
 from common.brownout.policy_changes import PolicyVersion
 from common.brownout.policy_problems import Problem
 from common.brownout.signals import Signal
+from common.brownout.sources import SourceStatus
 from common.brownout.standings import Standing, standings
 from common.brownout.state import Pin, State
 from common.core.ports import Document
@@ -52,13 +57,16 @@ def pin_view(record: PinRecord, now: datetime) -> PinView:
     )
 
 
-def brownout_view(state: State, policy: Policy, now: datetime) -> BrownoutView:
+def brownout_view(
+    state: State, policy: Policy, sources: Iterable[SourceStatus], now: datetime
+) -> BrownoutView:
     return BrownoutView(
         mode=mode_of(state, GLOBAL, policy.recovery, now).word,
         enforcement=policy.enforcement,
         policy_version=state.policy_version,
         scopes=[_scope_view(each) for each in standings(state, policy.recovery, now)],
         pins=[pin_view(PinRecord(pin), now) for pin in live_pins(state, now)],
+        sources=[_source_view(each, policy) for each in sources],
     )
 
 
@@ -156,6 +164,32 @@ def _version(version: PolicyVersion, running: int) -> dict[str, Any]:
         "note": version.note,
         "created_at": version.created_at,
     }
+
+
+def _source_view(status: SourceStatus, policy: Policy) -> SignalSourceView:
+    return SignalSourceView(
+        source=status.source,
+        standing=status.standing,
+        asked_at=status.asked_at,
+        silent_since=status.silent_since,
+        cause=status.cause,
+        alerts=status.alerts,
+        drifts=[_drift_view(each) for each in drifts(status.watched, policy)],
+    )
+
+
+def _drift_view(drift: Drift) -> DriftView:
+    watched, says = drift.watched, drift.policy_says
+    return DriftView(
+        monitor=watched.monitor,
+        scope=watched.scope,
+        level=watched.level.word,
+        measure=watched.measure,
+        fires_at=f"{watched.fires_at:f}",
+        policy_says=None if says is None else f"{says:f}",
+        told=drift.told,
+        link=watched.link,
+    )
 
 
 def _scope_view(standing: Standing) -> BrownoutScopeView:

@@ -5,8 +5,7 @@ whole channel: what the body leaves out is not kept.
 """
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -92,6 +91,15 @@ class LastView(View):
     reason: str | None
 
 
+class BrokenView(View):
+    """A channel that did not take a message. Of others until `until` nobody is told."""
+
+    since: Time
+    until: Time
+    rests: bool = Field(description="nothing is sent to it until then; a test that arrives ends it")
+    reason: str
+
+
 class ChannelView(View):
     name: str
     kind: Kind
@@ -103,6 +111,12 @@ class ChannelView(View):
     quiet: QuietView | None
     per_hour: int | None
     last: LastView | None = Field(description="null: none was sent yet")
+    secret_set: bool | None = Field(
+        description="whether the variable has a value; null: only the notifier knows"
+    )
+    broken: BrokenView | None = Field(
+        description="its last message was given up; null: it was not, or that is long ago"
+    )
     version: Version
 
 
@@ -150,7 +164,7 @@ async def _list(call: Call[Paging, NoBody]) -> Answer:
             as_of=call.now,
             query=call.query.model_dump(exclude_none=True),
             answer=f"{count} {'channel' if count == 1 else 'channels'} for notifications.",
-            data=[_view(channel, state) for channel, state in page],
+            data=[_view(call, channel, state) for channel, state in page],
             total=Count(count=count),
             next=following,
             sources=[state_source(call.now)],
@@ -160,15 +174,17 @@ async def _list(call: Call[Paging, NoBody]) -> Answer:
 
 async def _get(call: Call[NoQuery, NoBody]) -> Answer:
     channel, state = await get_channel(call.services.documents, call.path["name"])
-    view = _single(call.now, channel, state, "is configured")
+    view = _single(call, channel, state, "is configured")
     return Answer(view, headers={"etag": f'"{_version(channel)}"'})
 
 
 async def _put(call: Call[NoQuery, ChannelBody]) -> Answer:
-    plan = put_channel(channel_of(call.path["name"], call.body), _condition(call))
+    local = call.services.local_secret is not None
+    channel = channel_of(call.path["name"], call.body)
+    plan = put_channel(channel, _condition(call), local=local)
 
     def show(stored: Channel) -> Shown:
-        view = _single(call.now, stored, ChannelState(), "is as asked")
+        view = _single(call, stored, ChannelState(), "is as asked")
         return Shown(first=view, repeated=view, etag=_version(stored))
 
     answer = await change(call, plan, show)
@@ -177,7 +193,7 @@ async def _put(call: Call[NoQuery, ChannelBody]) -> Answer:
 
 async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
     def show(was: Channel) -> Shown:
-        view = _single(call.now, was, ChannelState(), "is removed")
+        view = _single(call, was, ChannelState(), "is removed")
         return Shown(first=view, repeated=view)
 
     return await change(call, remove_channel(call.path["name"], _condition(call)), show)
@@ -185,7 +201,10 @@ async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
 
 async def _test(call: Call[NoQuery, NoBody]) -> Answer:
     def show(tried: Channel) -> Shown:
-        view = _single(call.now, tried, ChannelState(), "is sent a message; read it to see how")
+        told = "is sent a message; `cloudops channels list` shows how that went"
+        if _secret_set(call, tried) is False:
+            told = f"cannot be tried: the variable {tried.secret} of the notifier is not set"
+        view = _single(call, tried, ChannelState(), told)
         return Shown(first=view, repeated=view)
 
     return await change(call, try_channel(call.path["name"]), show)
@@ -227,17 +246,25 @@ def channel_of(name: str, body: ChannelBody) -> Channel:
     )
 
 
-def _single(now: datetime, channel: Channel, state: ChannelState, verb: str) -> Single[ChannelView]:
+def _single(
+    call: Call[Any, Any], channel: Channel, state: ChannelState, verb: str
+) -> Single[ChannelView]:
     return Single[ChannelView](
-        as_of=now,
+        as_of=call.now,
         answer=f"Channel {channel.name} {verb}.",
-        data=_view(channel, state),
-        sources=[state_source(now)],
+        data=_view(call, channel, state),
+        sources=[state_source(call.now)],
     )
 
 
-def _view(channel: Channel, state: ChannelState) -> ChannelView:
-    last = state.last
+def _secret_set(call: Call[Any, Any], channel: Channel) -> bool | None:
+    """Whether a channel's variable has a value, None where that is not known here."""
+    secret_of = call.services.local_secret
+    return None if secret_of is None else secret_of(channel.secret) is not None
+
+
+def _view(call: Call[Any, Any], channel: Channel, state: ChannelState) -> ChannelView:
+    last, broken = state.last, state.broken
     shown = None
     if last is not None:
         shown = LastView(at=last.at, type=last.type, status=last.status, reason=last.reason)
@@ -246,6 +273,12 @@ def _view(channel: Channel, state: ChannelState) -> ChannelView:
             "name": channel.name,
             **channel.to_data(),
             "last": shown,
+            "secret_set": _secret_set(call, channel),
+            "broken": BrokenView(
+                since=broken.since, until=broken.until, rests=broken.rests, reason=broken.reason
+            )
+            if broken is not None and broken.goes_on_at(call.now)
+            else None,
             "version": _version(channel),
         }
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field
 
 from common.api.envelopes import Time, View
+from common.api.incident_number_views import NumbersView
 from common.api.operations import Asked, Paging
 from common.core.incident_events import IncidentSeverity, IncidentStatus
 from common.incidents.actions import MAX_ACTIONS, MAX_NOTE_CHARS, MAX_TITLE_CHARS
@@ -48,6 +49,9 @@ class ReviewView(View):
     summary: str
     cause: str
     actions: list[str]
+    numbers: NumbersView | None = Field(
+        None, description="as they were when it was written; told where one incident is read"
+    )
 
 
 class IncidentView(View):

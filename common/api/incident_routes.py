@@ -17,6 +17,7 @@ from common.api.incident_models import (
     StoryView,
     TextBody,
 )
+from common.api.incident_report_routes import keep_numbers, kept_numbers, with_numbers
 from common.api.incident_views import incident_shown, incident_view, story
 from common.api.instants import Instant
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
@@ -86,9 +87,7 @@ def incident_operations() -> list[AnyOperation]:
         ),
         Operation(
             "review_incident", "POST", "/incidents/{id}:review", "Say what is to be learned of it",
-            Single[IncidentView],
-            _doing("review", lambda body: lambda seen, by: write_review(seen, _review(body), by)),
-            NoQuery, ReviewBody,
+            Single[IncidentView], _reviewed, NoQuery, ReviewBody,
         ),
     ]  # fmt: skip
 
@@ -124,7 +123,8 @@ async def _list(call: Call[IncidentQuery, NoBody]) -> Answer:
 async def _get(call: Call[NoQuery, NoBody]) -> Answer:
     documents = call.services.documents
     incident = await get_incident(documents, call.path["id"])
-    return Answer(story(incident, await read_timeline(documents, incident.id), call.now))
+    told = story(incident, await read_timeline(documents, incident.id), call.now)
+    return Answer(with_numbers(told, await kept_numbers(documents, incident)))
 
 
 async def _open(call: Call[NoQuery, IncidentBody]) -> Answer:
@@ -142,6 +142,14 @@ def _doing(name: str, act_of: Callable[[Any], Act]) -> Callable[[Call[Any, Any]]
     async def answer(call: Call[NoQuery, Any]) -> Answer:
         return await _changed(call, act_on(call.path["id"], name, act_of(call.body)))
 
+    return answer
+
+
+async def _reviewed(call: Call[NoQuery, ReviewBody]) -> Answer:
+    review = _review(call.body)
+    plan = act_on(call.path["id"], "review", lambda seen, by: write_review(seen, review, by))
+    answer = await _changed(call, plan)
+    await keep_numbers(call)
     return answer
 
 

@@ -22,6 +22,8 @@ def openapi_document(operations: Sequence[AnyOperation], version: str) -> dict[s
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         answer = _content("The answer", "application/json", refs[operation.answers, answered])
+        if operation.text is not None:
+            answer["content"][operation.text] = {"schema": {"type": "string"}}
         problem = _content("A problem", "application/problem+json", refs[Problem, answered])
         statuses = [operation.status, *([201] if operation.makes else [])]
         described = {

@@ -19,8 +19,7 @@ from common.api.operations import (
 )
 from common.api.writes import Shown, change
 from common.core.errors import PublishFailed, StoreUnavailable
-from common.core.price_events import RefreshPrices
-from common.gateway.price_changes import approve_cards, ask_for_prices, list_books
+from common.gateway.price_changes import approve_cards, list_books
 from common.pricing.books import BookRecord, name_in_force, publish_waiting, read_book
 from common.pricing.vetting import HeldCard
 
@@ -72,10 +71,6 @@ class HeldBookView(PriceBookView):
     cards: list[HeldCardView] = Field(description="that are not in it, as long as it is in force")
 
 
-class RefreshView(View):
-    command: str = Field(description="the id of the command")
-
-
 def price_book_operations() -> list[AnyOperation]:
     return [
         Operation(
@@ -91,11 +86,6 @@ def price_book_operations() -> list[AnyOperation]:
             "approve_prices", "POST", "/price-books/{sha}:approve",
             "Take new cards that are held: another book with them is in force",
             Single[HeldBookView], _approve, NoQuery, ApprovalBody, status=201,
-        ),
-        Operation(
-            "refresh_prices", "POST", "/price-books:refresh",
-            "Have the newest public prices fetched now",
-            Single[RefreshView], _refresh, NoQuery, NoBody, status=202,
         ),
     ]  # fmt: skip
 
@@ -145,27 +135,6 @@ async def _approve(call: Call[NoQuery, ApprovalBody]) -> Answer:
         # It waits in the store, and the next refresh publishes it.
         logger.warning("price_book.untold", extra={"cause": error.detail})
     return answer
-
-
-async def _refresh(call: Call[NoQuery, NoBody]) -> Answer:
-    def show(command: RefreshPrices) -> Shown:
-        shown = Single[RefreshView](
-            as_of=call.now,
-            answer="The newest prices are being fetched.",
-            data=RefreshView(command=command.id),
-            sources=[state_source(call.now)],
-        )
-        return Shown(shown, shown)
-
-    answer = await change(call, ask_for_prices(), show)
-    command = RefreshPrices(id=_command_of(answer), event_time=call.now)
-    await call.services.bus.publish(command.topic, command)
-    return answer
-
-
-def _command_of(answer: Answer) -> str:
-    text = answer.content if isinstance(answer.content, str) else answer.content.model_dump_json()
-    return Single[RefreshView].model_validate_json(text).data.command
 
 
 def _single(call: Call[Any, Any], record: BookRecord) -> Single[HeldBookView]:

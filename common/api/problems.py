@@ -19,6 +19,11 @@ class BodyTooLarge(CloudOpsError):
     status = 413
 
 
+class BodyTooSlow(CloudOpsError):
+    code = "body_too_slow"
+    status = 408
+
+
 class UnsupportedMediaType(CloudOpsError):
     code = "unsupported_media_type"
     status = 415

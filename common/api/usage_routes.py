@@ -57,7 +57,7 @@ class SummaryQuery(UsageQuery):
     group: str = Field(
         "",
         description="comma-separated: org, team, project, agent, key, model, provider,"
-        " and one tag:<name>",
+        " mode (of a brownout), and one tag:<name>",
         examples=["team,model"],
     )
     granularity: Granularity = "none"
@@ -117,6 +117,15 @@ class GroupView(FiguresView):
     group: dict[str, str | None] = Field(description="value by dimension; null: calls without one")
 
 
+class EditView(View):
+    """One thing that a brownout gave up of a call, or would have."""
+
+    name: str
+    told: str = Field(description="to what: low, 1024")
+    outcome: str
+    reason: str = Field(description="why it was left out; empty where it was not")
+
+
 class CallView(View):
     """One call through the proxy."""
 
@@ -145,6 +154,16 @@ class CallView(View):
     cost_source: str | None
     book: str | None
     card: str | None
+    mode: str = Field(description="of a brownout: normal, soft, hard or emergency")
+    mode_scope: str | None = Field(description="the scope that the mode holds for")
+    episode: str | None
+    arm: str | None = Field(description="degraded, or holdout: left as it is to compare with")
+    enforced: bool = Field(description="false: what would be given up is only recorded")
+    priority: str | None
+    edits: list[EditView]
+    route: str | None = Field(description="the rule that was for the call")
+    route_why: str | None
+    route_shadow: bool = Field(description="the rule only recorded what it would choose")
     started_at: Time
     first_chunk_s: float | None
     duration_s: float
@@ -332,6 +351,11 @@ def _call_view(row: Row) -> CallView:
             "key": line,
             "tags": json.loads(values["tags"] or "{}"),
             "units": json.loads(values["units"] or "{}"),
+            # Calls that were recorded by older versions say nothing of brownouts and rules.
+            "mode": values["mode"] or "normal",
+            "enforced": bool(values["enforced"]),
+            "edits": json.loads(values["edits"] or "[]") or [],
+            "route_shadow": bool(values["route_shadow"]),
             "cost": usd_or_none(cost),
             "priced_cost": usd_text(priced),
             "priced_cost_nanos": priced,

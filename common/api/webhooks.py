@@ -7,6 +7,7 @@ Before a token is shown nothing of a body is read. Bodies are never logged; a to
 way into one is struck out before anything else is done with it.
 """
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -25,13 +26,16 @@ from common.adapters.cloud_monitoring import read_incident
 from common.adapters.datadog import read_webhook
 from common.api.problems import (
     BodyTooLarge,
+    BodyTooSlow,
     MethodNotAllowed,
     UnsupportedMediaType,
     problem_response,
 )
+from common.api.struck_tokens import StruckTokens
+from common.brownout.blindness import monitor_sighted
 from common.brownout.deliveries import Delivery, delivery_entry
 from common.brownout.policy import SignalRules
-from common.brownout.receiving import Answer, Fold, receive_signals
+from common.brownout.receiving import Answer, Fold, Received, receive_signals
 from common.brownout.signals import Source
 from common.core.errors import (
     CloudOpsError,
@@ -52,33 +56,45 @@ MONITORING_PATH = "/api/webhooks/monitoring"
 HEALTH_PATH = "/api/webhooks/health"
 TOKEN_HEADER = "x-brownout-token"  # noqa: S105 - the name of a header
 MAX_BODY_BYTES = 64 * 1024
+BODY_S = 10.0
+"""A body that takes longer is not waited for: who shows a token may still be held up."""
 
 _CHALLENGE = {"www-authenticate": 'Basic realm="webhooks"'}
 
 
 class TakenSignal(BaseModel):
-    """A signal, and the mode its scope is in now; null where that is not known yet."""
+    """A signal, the scope that it counts for, and the mode which that one is in now.
+
+    `counts_for` is another one than `scope` where that finds no room, and null where the signal has
+    no effect for want of room. Both it and `mode` are null where they are not known yet.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     signal: str
     scope: str
+    counts_for: str | None
     mode: str | None
     until: datetime
 
 
 class WebhookAnswer(BaseModel):
-    """What became of an event. The fields of its first signal stand beside `status`."""
+    """What became of an event. The fields of its first signal stand beside `status`.
+
+    `notes` say what of it had no effect, or another one than was asked for.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     status: str
     signal: str | None = None
     scope: str | None = None
+    counts_for: str | None = None
     mode: str | None = None
     until: datetime | None = None
     signals: tuple[TakenSignal, ...] = ()
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +119,6 @@ class _Outcome:
 
     answer: WebhookAnswer | CloudOpsError
     fields: Mapping[str, str]
-    notes: tuple[str, ...] = ()
 
 
 class Webhooks:
@@ -120,15 +135,18 @@ class Webhooks:
         default_org: str | None,
         rules: Callable[[], Awaitable[SignalRules]],
         fold: Fold,
+        body_s: float = BODY_S,
     ) -> None:
         self._documents = documents
         self._bus = bus
         self._clock = clock
         self._entropy = entropy
         self._tokens = tuple(token.reveal().encode() for token in tokens)
+        self._struck = StruckTokens([token.reveal() for token in tokens])
         self._default_org = default_org
         self._rules = rules
         self._fold = fold
+        self._body_s = body_s
 
     async def answer(self, request: Request) -> Response:
         now = self._clock.now()
@@ -137,6 +155,8 @@ class Webhooks:
             return await self._answer(request, request_id, now)
         except Unauthenticated as error:
             return problem_response(error, request_id, _CHALLENGE)
+        except BodyTooSlow as error:
+            return problem_response(error, request_id, {"connection": "close"})
         except CloudOpsError as error:
             return problem_response(error, request_id)
         except Exception:
@@ -167,11 +187,11 @@ class Webhooks:
 
         Raises:
             StoreUnavailable: the signals are not stored.
-            PublishFailed: that it is blind is not published.
+            PublishFailed: that it is blind, or is not, is not published.
         """
         try:
             body = await self._read(request)
-        except (BodyTooLarge, UnsupportedMediaType, InvalidInput) as error:
+        except (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidInput) as error:
             return _Outcome(error, {})
         rules = await self._rules()
         read = system.read(
@@ -198,12 +218,27 @@ class Webhooks:
                     lease=system.lease(rules),
                     fold=self._fold,
                 )
+                await self._tell_sighted(received)
+                notes = (*notes, *answer.notes)
                 told = {"source": system.source, "deed": received.deed, "notes": notes}
-                monitors = sorted({each.monitor for each in received.signals})
+                monitor = received.alert.monitor
                 logger.info(
-                    "webhook.taken", extra={**told, "monitors": monitors, "status": answer.status}
+                    "webhook.taken", extra={**told, "monitor": monitor, "status": answer.status}
                 )
-                return _Outcome(_told(answer), fields, notes)
+                return _Outcome(_told(answer, notes), fields)
+
+    async def _tell_sighted(self, received: Received) -> None:
+        """Tell that a monitor says how things stand. Only Datadog's say when they do not."""
+        if received.source == "datadog" and received.deed != "keep":
+            alert = received.alert
+            event = monitor_sighted(
+                received.source,
+                alert.monitor,
+                alert.group,
+                event_id=received.event_id,
+                found_at=min(alert.observed_at, alert.received_at),
+            )
+            await self._bus.publish(event.topic, event)
 
     def _require_token(self, request: Request) -> None:
         shown = [*request.headers.getlist(TOKEN_HEADER), *_basic_passwords(request)]
@@ -226,6 +261,7 @@ class Webhooks:
         Raises:
             UnsupportedMediaType: it is something else than JSON.
             BodyTooLarge: it is larger than any event.
+            BodyTooSlow: it is not there in time.
             InvalidInput: it ended before its time.
         """
         sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -236,15 +272,16 @@ class Webhooks:
             )
         body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
+            async with asyncio.timeout(self._body_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
+        except TimeoutError:
+            raise BodyTooSlow(f"the body is not there within {self._body_s:g} s") from None
         except ClientDisconnect:
             raise InvalidInput("the body ended early") from None
-        for token in self._tokens:
-            body = body.replace(token, b"***")
-        return bytes(body)
+        return self._struck.body(bytes(body))
 
     async def _keep(self, source: Source, outcome: _Outcome, now: datetime) -> None:
         """Keep what came, if that works: the answer is right without it."""
@@ -252,8 +289,9 @@ class Webhooks:
         if isinstance(told, CloudOpsError):
             http_status, status = told.status, "refused"
             reason: str | None = told.detail
+            notes: tuple[str, ...] = ()
         else:
-            http_status, status, reason = 200, told.status, told.reason
+            http_status, status, reason, notes = 200, told.status, told.reason, told.notes
         delivery = Delivery(
             source=source,
             received_at=now,
@@ -261,7 +299,7 @@ class Webhooks:
             status=status,
             reason=reason,
             fields=outcome.fields,
-            notes=outcome.notes,
+            notes=notes,
         )
         try:
             stored = await self._documents.commit([delivery_entry(delivery, self._entropy(6))])
@@ -271,23 +309,21 @@ class Webhooks:
             logger.warning("webhook.delivery_not_kept", extra={"status": status})
 
 
-def _told(answer: Answer) -> WebhookAnswer:
+def _told(answer: Answer, notes: tuple[str, ...]) -> WebhookAnswer:
     signals = tuple(
         TakenSignal(
             signal=each.signal,
             scope=each.scope,
+            counts_for=each.counts_for,
             mode=None if each.mode is None else each.mode.word,
             until=each.until,
         )
         for each in answer.signals
     )
-    if not signals:
-        reasons = {
-            "stale": "something newer is known, or it is over by now",
-            "ignored": "no data keeps what was known, until its lease ends",
-        }
-        return WebhookAnswer(status=answer.status, reason=reasons.get(answer.status))
-    return WebhookAnswer(status=answer.status, signals=signals, **signals[0].model_dump())
+    first = signals[0].model_dump() if signals else {}
+    return WebhookAnswer(
+        status=answer.status, signals=signals, reason=answer.reason, notes=notes, **first
+    )
 
 
 def _json(text: str, request_id: str) -> Response:

@@ -3,16 +3,28 @@
 Storing a signal and folding are two steps. Many signals arrive at once, each stores its own
 document, and one fold takes them all: a state that each of them read and wrote by itself would
 mostly meet conflicts. Whoever folds later finds the same signals and decides the same.
+
+The state has room for `MOST_SCOPES`, and a scope that is off rest keeps its place until it is back.
+For others there is room in the order of their signals' levels, the highest first:
+
+- `global` always finds room. `KEPT_FREE` places are for it, organisations and providers alone, of
+  which there are few, so that many models or teams never stand in the way of a provider's outage.
+- What is told of a team or an agent that finds no room counts for its organisation, if that is off
+  rest or finds room. It is the only scope around another that is treated for it.
+- Whatever else finds no room is refused it. Its signals are stored and have no effect until a scope
+  is back: nobody's calls are given up because too many others are in need. Who told it is answered
+  so, and every fold tells how many are refused.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
 from common.brownout.changes import Change
-from common.brownout.modes import GLOBAL, Mode, parents
+from common.brownout.modes import GLOBAL, Mode, kind_of, org_around
 from common.brownout.policies import Policies
 from common.brownout.policy import Policy
 from common.brownout.signals import SIGNALS, Signal
@@ -23,8 +35,11 @@ from common.core.ports import Create, Documents, Put, Query, Write
 from common.core.transactions import Read
 
 MOST_SCOPES = 200
-"""So many may be off rest at once; signals of others count for the scope around them."""
+"""So many may be off rest at once."""
+KEPT_FREE = 20
+"""Of these: one for `global`, the others for organisations and providers too."""
 
+_WIDE = ("global", "org", "provider")
 MOST_SIGNALS_TOLD = 10
 _MOST_STEPS = 60
 """Of one fold, so that its commit stays small; the next one takes the rest."""
@@ -32,11 +47,16 @@ _MOST_STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What a fold found and did. `state` is of the moment `at`."""
+    """What a fold found and did. `state` is of the moment `at`.
+
+    `elsewhere` has the scopes that found no room, each with the one that its signals count for
+    instead; None where they are refused.
+    """
 
     state: State
     at: datetime
     changes: tuple[Change, ...]
+    elsewhere: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 async def stored_signals(documents: Documents) -> list[Signal]:
@@ -59,7 +79,7 @@ def folded(
     state: State, signals: Iterable[Signal], policy: Policy, now: datetime
 ) -> tuple[State, tuple[Change, ...]]:
     """The state once these signals are all there are, and what changed since it was stored."""
-    by_scope = _by_scope(signals, state.scopes, now)
+    by_scope, _ = _placed(signals, state.scopes, now)
     scopes: dict[str, ScopeState] = {}
     steps: list[tuple[Step, str, Sequence[Signal]]] = []
     for scope in sorted({*state.scopes, *by_scope}):
@@ -116,28 +136,39 @@ async def fold(
     writes: list[Write] = [Create(change.ref, change.to_data()) for change in changes]
     if after != before:
         writes.append(Put(STATE, after.to_data()))
-    return writes, Folded(after, now, changes)
+    _, elsewhere = _placed(signals, before.scopes, now)
+    return writes, Folded(after, now, changes, elsewhere)
 
 
-def _by_scope(
+def _placed(
     signals: Iterable[Signal], off_rest: Mapping[str, ScopeState], now: datetime
-) -> Mapping[str, list[Signal]]:
-    """The signals by the scope that they count for: their own, or one around it."""
+) -> tuple[Mapping[str, list[Signal]], Mapping[str, str | None]]:
+    """The signals by the scope that they count for, and which scopes found no room."""
     found: dict[str, list[Signal]] = defaultdict(list)
-    room = MOST_SCOPES - len(off_rest)
-    for signal in sorted(signals, key=lambda each: (each.scope, each.id)):
+    elsewhere: dict[str, str | None] = {}
+
+    def has_place(scope: str) -> bool:
+        return scope in off_rest or scope in found or _has_room(scope, {*off_rest, *found})
+
+    for signal in sorted(signals, key=lambda each: (-each.level, each.scope, each.id)):
         scope = signal.scope
-        if scope not in off_rest and scope not in found:
-            if signal.lease_until <= now:
-                continue
-            if room <= 0:
-                around = parents(scope)
-                known = (each for each in around if each in off_rest or each in found)
-                scope = next(known, GLOBAL)
-            else:
-                room -= 1
-        found[scope].append(signal)
-    return found
+        if signal.lease_until <= now and scope not in off_rest and scope not in found:
+            continue
+        if scope not in elsewhere and not has_place(scope):
+            org = org_around(scope)
+            elsewhere[scope] = org if org is not None and has_place(org) else None
+        counts_for = elsewhere.get(scope, scope)
+        if counts_for is not None:
+            found[counts_for].append(signal)
+    return found, elsewhere
+
+
+def _has_room(scope: str, taken: AbstractSet[str]) -> bool:
+    if scope == GLOBAL:
+        return True
+    narrow = sum(kind_of(each) not in _WIDE for each in taken)
+    is_kept = kind_of(scope) not in _WIDE and narrow >= MOST_SCOPES - KEPT_FREE
+    return not is_kept and len(taken - {GLOBAL}) < MOST_SCOPES - 1
 
 
 def _change(step: Step, scope: str, told: Iterable[Signal]) -> Change:

@@ -15,6 +15,9 @@ from common.core.transactions import Entropy, transact
 
 logger = logging.getLogger(__name__)
 
+_MOST_TOLD = 20
+"""Scopes without room that are named."""
+
 
 @dataclass(slots=True)
 class Folding:
@@ -71,6 +74,10 @@ class Folding:
                     "enforced": change.enforced,
                 },
             )
+        refused = sorted(scope for scope, around in found.elsewhere.items() if around is None)
+        if refused:
+            told = {"number": len(refused), "scopes": refused[:_MOST_TOLD]}
+            logger.warning("brownout.no_room", extra=told)
         if found.changes:
             await self._publish()
         return found

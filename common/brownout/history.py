@@ -19,8 +19,15 @@ from common.core.ports import Bus, Document, Documents, Put, Query
 _PAGE = 50
 
 
-async def changes_behind(documents: Documents, scope: str, seq: int) -> list[BrownoutModeChanged]:
-    """The changes of a scope with a greater `seq`, the oldest first.
+async def changes_behind(
+    documents: Documents, seq: int, since: datetime | None = None
+) -> list[BrownoutModeChanged]:
+    """The changes of all scopes with a greater `seq`, the oldest first.
+
+    Args:
+        documents: the state.
+        seq: of the last one that is known.
+        since: leaves out what is older.
 
     Raises:
         StoreUnavailable: no answer in time.
@@ -28,11 +35,13 @@ async def changes_behind(documents: Documents, scope: str, seq: int) -> list[Bro
     found: list[Change] = []
     after: str | None = None
     while True:
-        page = await documents.query(Query(CHANGES, {"scope": scope}, after=after, limit=_PAGE))
+        page = await documents.query(Query(CHANGES, after=after, limit=_PAGE))
         changes = [Change.from_document(each) for each in page]
-        found += [each for each in changes if each.seq > seq]
+        wanted = [each for each in changes if each.seq > seq]
+        found += [each for each in wanted if since is None or each.event_time > since]
         # The newest come first.
-        if len(page) < _PAGE or changes[-1].seq <= seq:
+        is_last = len(page) < _PAGE or len(wanted) < len(page)
+        if is_last or (since is not None and changes[-1].event_time <= since):
             return [each.event for each in sorted(found, key=lambda change: change.seq)]
         after = page[-1].ref.id
 

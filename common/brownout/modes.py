@@ -5,7 +5,6 @@ model. A call lies in up to six of them, and the most specific is named first he
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeAlias
@@ -102,16 +101,10 @@ def scopes_of_upstream(provider: str | None, model: str | None) -> tuple[str, ..
     return (*model_scope, *provider_scope)
 
 
-def parents(scope: str, team: str | None = None) -> Sequence[str]:
-    """What a scope is folded into, one after the other, where there is no room for it."""
+def org_around(scope: str) -> str | None:
+    """The organisation that a team or an agent belongs to; None for every other scope."""
     kind, _, name = scope.partition(":")
-    if kind not in _PARTS:
-        return () if scope == GLOBAL else (GLOBAL,)
-    org = f"org:{name.partition('/')[0]}"
-    if kind == "agent":
-        between = () if team is None else (f"team:{name.partition('/')[0]}/{team}",)
-        return (*between, org, GLOBAL)
-    return (GLOBAL,) if kind == "org" else (org, GLOBAL)
+    return f"org:{name.partition('/')[0]}" if _PARTS.get(kind, 1) > 1 else None
 
 
 def _kinds() -> str:

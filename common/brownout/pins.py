@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.brownout.changes import Change
-from common.brownout.modes import Mode
+from common.brownout.modes import GLOBAL, Mode
 from common.brownout.policies import Policies
 from common.brownout.policy import Policy
 from common.brownout.state import STATE, Pin, State
 from common.brownout.trajectory import Recovery, advance, episode_of
+from common.brownout.written import check_written
 from common.core.errors import InvalidInput, NotFound
 from common.core.ports import Create, Document, Put, Ref, Write
 from common.core.transactions import Read
@@ -26,7 +27,8 @@ SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(hours=8)
 MAX_REASON_CHARS = 500
 MOST_PINS = 100
-"""At once: every one of them is looked at for every call while there is any."""
+"""At once, beside that of `global`: every one of them is looked at for every call while there is
+any. A pin of `global` stops everything at once, so it always finds room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,9 @@ def check_pin(pin: Pin) -> None:
     """Refuse a pin that may not be set.
 
     Raises:
-        InvalidInput: it has no reason, or lasts too long or not long enough.
+        InvalidInput: it has no reason that can be shown, or lasts too long or not long enough.
     """
-    if not 0 < len(pin.reason.strip()) <= MAX_REASON_CHARS:
-        raise InvalidInput(f"say why, in 1 to {MAX_REASON_CHARS} characters", field="reason")
+    check_written(pin.reason, "reason", MAX_REASON_CHARS)
     if not SHORTEST <= pin.until - pin.created_at <= LONGEST:
         raise InvalidInput("a pin lasts 5 minutes to 8 hours", field="minutes")
 
@@ -104,8 +105,8 @@ async def set_pin(read: Read, pin: Pin, policies: Policies) -> PinMoved:
     policy = await policies.of(state.policy_version)
     live = live_pins(state, now)
     replaced = next((each for each in live if each.scope == pin.scope), None)
-    if replaced is None and len(live) >= MOST_PINS:
-        raise InvalidInput(f"{MOST_PINS} scopes are pinned already: end one of them", field="scope")
+    if pin.scope != GLOBAL and replaced is None:
+        _check_room(live)
     before = mode_of(state, pin.scope, policy.recovery, now)
     others = tuple(each for each in state.pins if each != replaced)
     was, ended = await _ended(read, replaced, now, pin.actor)
@@ -138,6 +139,11 @@ async def end_pin(
     _, ended = await _ended(read, pin, now, actor)
     writes = _moved(left, policy, pin, (pin.mode, after), now)
     return PinMoved(replace(record, ended_at=now, ended_by=actor), record, (*writes, *ended))
+
+
+def _check_room(live: Sequence[Pin]) -> None:
+    if sum(each.scope != GLOBAL for each in live) >= MOST_PINS:
+        raise InvalidInput(f"{MOST_PINS} scopes are pinned already: end one of them", field="scope")
 
 
 async def _ended(

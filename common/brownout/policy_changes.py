@@ -14,7 +14,8 @@ from common.brownout.policies import SHIPPED, Policies, policy_ref
 from common.brownout.policy import Policy
 from common.brownout.policy_models import policy_data
 from common.brownout.state import STATE, read_state
-from common.core.errors import InvalidInput, NotFound, VersionConflict
+from common.brownout.written import check_written
+from common.core.errors import NotFound, VersionConflict
 from common.core.ports import Create, Documents, Put, Write
 from common.core.transactions import Read
 
@@ -127,12 +128,11 @@ async def save_policy(
         policies: where the version in force is.
 
     Raises:
-        InvalidInput: there is no note.
+        InvalidInput: there is no note that can be shown.
         VersionConflict: the version in force is not the expected one.
         StoreUnavailable: no answer in time.
     """
-    if not 0 < len(note.strip()) <= MAX_NOTE_CHARS:
-        raise InvalidInput(f"say why, in 1 to {MAX_NOTE_CHARS} characters", field="note")
+    check_written(note, "note", MAX_NOTE_CHARS)
     until_now, found = await fold(documents, read, policies, now)
     state = found.state
     if not is_expected(state.policy_version):

@@ -53,6 +53,7 @@ from common.brownout.policy_thresholds import (
     thresholds_data,
 )
 from common.brownout.trajectory import Recovery
+from common.brownout.written import is_shown
 
 FORMAT = 1
 """Of the way a policy is written."""
@@ -95,6 +96,8 @@ def _like(pattern: re.Pattern[str], detail: str) -> AfterValidator:
 def _sentence(text: str) -> str:
     if not 0 < len(text.strip()) <= MOST_HINT:
         raise ValueError(f"must have 1 to {MOST_HINT} characters")
+    if not is_shown(text):
+        raise ValueError("has a character that does not show")
     return text
 
 

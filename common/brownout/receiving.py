@@ -3,28 +3,47 @@
 The signals of an event and its marker are stored in one commit, so an event that is delivered again
 finds its marker or finds nothing. Only then the state is folded, and a fold that fails costs no
 signal: whoever folds next finds it.
+
+What is told to be over ends all signals of its alert, whichever scopes it names, and makes none.
+The time of the newest word on an alert is stored apart from its signals, so that what comes late is
+known to be old even where nothing was there to end.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeAlias
 
 from common.brownout.modes import Mode
-from common.brownout.signals import Signal, Source, ended, merged, raised, signal_ref
+from common.brownout.signals import (
+    SIGNALS,
+    Signal,
+    Source,
+    alert_id,
+    ended,
+    merged,
+    raised,
+    signal_ref,
+)
 from common.brownout.state import State
 from common.core.errors import CloudOpsError, StoreUnavailable
-from common.core.ports import Clock, Document, Documents, Put, Ref, Write
+from common.core.ports import Clock, Document, Documents, Put, Query, Ref, Write
 from common.core.transactions import Entropy, Read, transact
 
 logger = logging.getLogger(__name__)
 
 EVENTS = "brownout_events"
-"""Collection of the events that were taken, each for a day."""
+"""Collection of the events that were taken and of the newest word on each alert, for a day."""
 
 REMEMBERED = timedelta(hours=24)
+
+MOST_ENDED = 400
+"""Signals of one alert that are ended in one commit; the leases of others end by themselves."""
+
+NOTHING_TO_END = "nothing is known of this alert, so nothing ends"
+NO_DATA_KEEPS = "no data keeps what was known, until its lease ends"
 
 STORE_S = 8.0
 FOLD_S = 4.0
@@ -37,36 +56,67 @@ Status: TypeAlias = Literal["applied", "renewed", "duplicate", "stale", "ignored
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """An event that was understood: the signals it tells, each with the level and time it tells.
+class Alert:
+    """What an event is about: one alert of a monitor, when that was so and when it was told."""
 
-    `lease_until` of these signals means nothing yet. No two of them have the same id. `ends_once`:
-    what its source has told to be over does not begin again, so a renewal after that is late.
+    monitor: str
+    group: str
+    observed_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event that was understood.
+
+    `signals` are those that a raise or a renewal tells, all of its alert, each with the level and
+    time it tells; `lease_until` of them means nothing yet, and no two have the same id.
+
+    `ends_once`: what its source has told to be over does not begin again, so a renewal after that
+    is late. `names_all`: older signals of the alert for scopes that it does not name are over.
+    `most`: the alert asks for no more than this, whatever it asked for before. `otherwise`: why it
+    has no effect where nothing is there to end.
     """
 
     source: Source
     event_id: str
     deed: Deed
-    signals: tuple[Signal, ...]
+    alert: Alert
+    signals: tuple[Signal, ...] = ()
     ends_once: bool = False
+    names_all: bool = False
+    most: Mode = Mode.EMERGENCY
+    otherwise: str = NOTHING_TO_END
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A signal that an event told, and the mode its scope is in: None where no fold has told it."""
+    """A signal that an event told or ended.
+
+    `counts_for` is the scope that it moves: its own or, where that found no room, the one around
+    it; None where it is refused. `mode` is the one that this scope is in, or its own where there is
+    none. Both are None where no fold has told them.
+    """
 
     signal: str
     scope: str
     until: datetime
+    counts_for: str | None = None
     mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an event. `signals` is empty where it had no effect."""
+    """What became of an event.
+
+    Where it had no effect, `signals` is empty and `reason` may say why. `notes` are what else its
+    sender has to know.
+    """
 
     status: Status
     signals: tuple[Taken, ...] = ()
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Folded(Protocol):
@@ -75,6 +125,10 @@ class Folded(Protocol):
     @property
     def state(self) -> State:
         """The state with every stored signal in it."""
+
+    @property
+    def elsewhere(self) -> Mapping[str, str | None]:
+        """Scopes without room, and the one that each counts for; None: it is refused."""
 
 
 class Fold(Protocol):
@@ -107,21 +161,27 @@ async def receive_signals(
         StoreUnavailable: the signals are not stored, or it is not known whether they are.
     """
     if received.deed == "keep":
-        return Answer("ignored")
+        return Answer("ignored", reason=NO_DATA_KEEPS)
     answer = await _stored(received, documents, clock, entropy, lease)
-    if answer.status == "stale":
+    if answer.status in ("stale", "ignored"):
         return answer
     # A duplicate folds too: the event may have been stored by a process that died before its fold.
     folded = await _folded(fold)
     if folded is None:
         return answer
-    standing = [replace(each, mode=_mode(folded.state, each.scope)) for each in answer.signals]
-    return replace(answer, signals=tuple(standing))
+    standing = tuple(_standing(folded, each) for each in answer.signals)
+    return replace(answer, signals=standing, notes=_notes(standing))
 
 
 def event_ref(source: Source, event_id: str) -> Ref:
     """The marker of an event: ids of two sources may be the same."""
     return Ref(EVENTS, f"{source}:{event_id}")
+
+
+def alert_ref(received: Received) -> Ref:
+    """Where the newest word on the alert of an event is dated."""
+    alert = received.alert
+    return Ref(EVENTS, f"alert:{alert_id(received.source, alert.monitor, alert.group)}")
 
 
 async def _stored(
@@ -133,25 +193,33 @@ async def _stored(
 ) -> Answer:
     now = clock.now()
     marker = event_ref(received.source, received.event_id)
+    alert = alert_ref(received)
 
     async def decide(read: Read) -> tuple[Sequence[Write], Answer]:
-        refs = [signal_ref(signal) for signal in received.signals]
-        [marked, *known] = await read([marker, *refs])
+        told = {signal_ref(each): each for each in received.signals}
+        others = [ref for ref in await _refs_of(documents, received) if ref not in told]
+        [marked, word, *found] = await read([marker, alert, *told, *others])
         if marked is not None and marked.data["delete_at"] > now:
             return [], Answer("duplicate", _told_before(marked))
-        pairs = [
-            (told, None if document is None else Signal.from_document(document))
-            for told, document in zip(received.signals, known, strict=True)
-        ]
-        kept = [
-            signal
-            for told, before in pairs
-            if (signal := _kept(received, told, before, lease, now)) is not None
-        ]
+        known = [None if each is None else Signal.from_document(each) for each in found]
+        before = known[: len(told)]
+        live = [each for each in known[len(told) :] if each is not None and not each.told_over]
+        kept: list[Signal] = []
+        writes: list[Write] = []
+        late = word is not None and _is_late(received, word)
+        if not late:
+            pairs = zip(told.values(), before, strict=True)
+            raised_ = [_kept(received, signal, each, lease, now) for signal, each in pairs]
+            kept = [each for each in (*raised_, *_ended(received, live)) if each is not None]
+            writes = [Put(signal_ref(each), each.to_data()) for each in kept]
+            writes.append(Put(alert, _word_data(received, now)))
         taken = tuple(Taken(each.id, each.scope, each.lease_until) for each in kept)
-        status = _status(received.deed, [before for _, before in pairs]) if kept else "stale"
-        writes: list[Write] = [Put(signal_ref(each), each.to_data()) for each in kept]
-        return [*writes, Put(marker, _marker_data(taken, now))], Answer(status, taken)
+        writes.append(Put(marker, _marker_data(taken, now)))
+        if kept:
+            return writes, Answer(_status(received.deed, before), taken)
+        if received.deed == "end" and not late and not live:
+            return writes, Answer("ignored", reason=received.otherwise)
+        return writes, Answer("stale", reason="something newer is known, or it is over by now")
 
     try:
         async with asyncio.timeout(STORE_S):
@@ -160,20 +228,54 @@ async def _stored(
         raise StoreUnavailable("the signal is not stored: send it again") from error
 
 
+async def _refs_of(documents: Documents, received: Received) -> Sequence[Ref]:
+    """The signals of the alert that an event may end.
+
+    Two events of one alert both write its newest word, so none misses what the other has stored.
+    """
+    if received.deed != "end" and not received.names_all:
+        return []
+    alert = received.alert
+    of_alert = alert_id(received.source, alert.monitor, alert.group)
+    unended = Query(SIGNALS, {"alert": of_alert, "told_over": False}, limit=MOST_ENDED)
+    found = await documents.query(unended)
+    return [document.ref for document in found]
+
+
+def _is_late(received: Received, word: Document) -> bool:
+    """Whether something newer was told of the alert, or that it is over for good."""
+    over_for_good = word.data["over"] and received.ends_once and received.deed != "end"
+    told_at: datetime = word.data["told_at"]
+    return bool(over_for_good) or received.alert.observed_at < told_at
+
+
+def _word_data(received: Received, now: datetime) -> dict[str, object]:
+    told_at, over = received.alert.observed_at, received.deed == "end"
+    return {"told_at": told_at, "over": over, "delete_at": now + REMEMBERED}
+
+
 def _kept(
     received: Received, told: Signal, before: Signal | None, lease: timedelta, now: datetime
 ) -> Signal | None:
     """What is stored of a signal, None where it is too late to mean anything."""
-    if received.deed == "end":
-        return merged(before, ended(told))
     over = before is not None and before.told_over
     if over and received.ends_once:
         return None
     if received.deed == "renew" and before is not None and not over:
         # A renewal says that it goes on, and not at which level.
-        told = replace(told, level=before.level)
+        told = replace(told, level=min(before.level, received.most))
     signal = raised(told, lease)
     return merged(before, signal) if signal.lease_until > now else None
+
+
+def _ended(received: Received, live: Sequence[Signal]) -> Iterator[Signal | None]:
+    """What is stored of the other signals of the alert, None where they are newer."""
+    alert = received.alert
+    for signal in live:
+        # Two words of one moment may name two parts of what one alert asks for.
+        if received.deed == "end" or signal.observed_at < alert.observed_at:
+            seen = replace(signal, observed_at=alert.observed_at, received_at=alert.received_at)
+            yield merged(signal, ended(seen))
 
 
 def _status(deed: Deed, before: Sequence[Signal | None]) -> Status:
@@ -200,6 +302,24 @@ async def _folded(fold: Fold) -> Folded | None:
     except Exception:
         logger.exception("brownout.fold_crashed")
     return None
+
+
+def _standing(folded: Folded, taken: Taken) -> Taken:
+    """The signal with what the fold made of it."""
+    counts_for = folded.elsewhere.get(taken.scope, taken.scope)
+    return replace(
+        taken, counts_for=counts_for, mode=_mode(folded.state, counts_for or taken.scope)
+    )
+
+
+def _notes(standing: Sequence[Taken]) -> tuple[str, ...]:
+    """What is said of signals that do not count for their own scopes."""
+    return tuple(
+        f"{each.scope} finds no room among the scopes off rest: it "
+        + ("has no effect" if each.counts_for is None else f"counts for {each.counts_for}")
+        for each in standing
+        if each.counts_for != each.scope
+    )
 
 
 def _mode(state: State, scope: str) -> Mode:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from common.brownout.drift import Watched
 from common.brownout.modes import Mode
 from common.brownout.policy import Meaning
 from common.brownout.signals import Signal, Source, ended, raised
@@ -61,12 +62,16 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A monitor as its source knows it now. A group that is not among `groups` is calm."""
+    """A monitor as its source knows it now. A group that is not among `groups` is calm.
+
+    `watched` is there for one that watches a measure of the policy.
+    """
 
     id: str
     groups: tuple[Group, ...]
     mutes: tuple[Mute, ...] = ()
     link: str | None = None
+    watched: Watched | None = None
 
 
 class SourceUnavailable(Exception):

@@ -20,9 +20,6 @@ SIGNALS = "brownout_signals"
 KEPT = timedelta(hours=1)
 """After its end a signal stays for so long, so that what comes late is known to be old."""
 
-MOST_AHEAD = timedelta(minutes=10)
-"""A time of a source further ahead than this is a fault of its clock, and counts as now."""
-
 Source: TypeAlias = Literal["datadog", "monitoring", "rollup"]
 _ID_DIGITS = 24
 
@@ -63,6 +60,11 @@ class Signal:
         return sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
     @property
+    def alert(self) -> str:
+        """The same for all signals of one alert, whatever their scopes."""
+        return alert_id(self.source, self.monitor, self.group)
+
+    @property
     def lease(self) -> Lease:
         return Lease(self.level, self.lease_until, self.about, self.told_over)
 
@@ -72,6 +74,7 @@ class Signal:
             "source": self.source,
             "monitor": self.monitor,
             "group": self.group,
+            "alert": self.alert,
             "scope": self.scope,
             "level": self.level.word,
             "observed_at": self.observed_at,
@@ -105,6 +108,11 @@ class Signal:
         )
 
 
+def alert_id(source: Source, monitor: str, group: str) -> str:
+    """Of an alert: short, whatever the tags of its group."""
+    return sha256(f"{source}\n{monitor}\n{group}".encode()).hexdigest()[:_ID_DIGITS]
+
+
 def signal_ref(signal: Signal) -> Ref:
     return Ref(SIGNALS, signal.id)
 
@@ -121,8 +129,11 @@ def ended(signal: Signal) -> Signal:
 
 
 def observed(told: datetime | None, received_at: datetime) -> datetime:
-    """When something was seen, by a source whose clock may be wrong, or that does not tell."""
-    return received_at if told is None or told > received_at + MOST_AHEAD else told
+    """When something was seen: never after it was told, whatever the clock of its source says.
+
+    What is dated ahead would make all that is told before then seem old.
+    """
+    return received_at if told is None else min(told, received_at)
 
 
 def merged(known: Signal | None, told: Signal) -> Signal | None:

@@ -1,10 +1,8 @@
-"""What operators do about prices, planned with its audit entry: approve what is held, ask anew."""
+"""What operators do about prices, planned with its audit entry: approve what is held, and look."""
 
 from collections.abc import Collection
 
-from common.core.ids import time_ordered_id
-from common.core.ports import Documents, Put, Ref
-from common.core.price_events import RefreshPrices
+from common.core.ports import Documents
 from common.core.transactions import Read
 from common.gateway.changes import Change, Moment, Plan
 from common.pricing.books import (
@@ -15,10 +13,6 @@ from common.pricing.books import (
     put_in_force,
     read_book,
 )
-
-ASKED = Ref("price_sources", "asked")
-"""Who asked last for the newest prices."""
-_ID_BYTES = 10
 
 
 def approve_cards(sha: str, cards: Collection[str]) -> Plan[BookRecord]:
@@ -38,27 +32,6 @@ def approve_cards(sha: str, cards: Collection[str]) -> Plan[BookRecord]:
             before={"book": record.sha, "held": len(record.held)},
             after={"book": made.sha, "held": len(made.held), "approved": sorted(set(cards))},
             writes=await put_in_force(read, made),
-        )
-
-    return plan
-
-
-def ask_for_prices() -> Plan[RefreshPrices]:
-    """Plan to note who asks for the newest prices; the result is the command to publish."""
-
-    async def plan(read: Read, moment: Moment) -> Change[RefreshPrices]:
-        await read([ASKED])
-        command = RefreshPrices(
-            id=time_ordered_id(moment.now, moment.entropy(_ID_BYTES)), event_time=moment.now
-        )
-        data = {"asked_at": moment.now, "actor": moment.actor.email, "command": command.id}
-        return Change(
-            result=command,
-            action="price_book.refresh",
-            target=f"{ASKED.collection}/{ASKED.id}",
-            before=None,
-            after=data,
-            writes=(Put(ASKED, data),),
         )
 
     return plan

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING
 from common.llm.price_book import PriceBook, bundled_book
 from common.llm.unmetered import read_unmetered
 from common.runtime.engines import Engines, WarehouseWhenAsked
-from common.runtime.settings import (
-    ProxySettings,
-    ReachSettings,
-    TelemetrySettings,
-    environment_secret,
-    read_settings,
-)
+from common.runtime.function_settings import PricingSettings, ProxySettings, TelemetrySettings
+from common.runtime.settings import ReachSettings, environment_secret, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -37,6 +32,7 @@ if TYPE_CHECKING:
     from common.gateway.gateway import Gateway
     from common.incidents.notifying import Notifier
     from common.incidents.taking import Incidents
+    from common.pricing.refresh import Refresher
     from common.usage.apply_events import Applied
     from common.usage.gathering import Gathering
     from common.usage.telling import Telling
@@ -161,20 +157,24 @@ class App(Engines):
         from common.gateway.gateway import Gateway, Limits
         from common.gateway.key_ring import KeyRing
         from common.gateway.pool import Pool
+        from common.gateway.price_copy import PriceCopy
         from common.gateway.rates import RateLimits
         from common.gateway.route_book import RouteBook
         from common.gateway.routing import Routing
         from common.gateway.sending import Sender
         from common.gateway.spending import Spending
         from common.gateway.upstream_health import UpstreamHealth
+        from common.pricing.in_force import Books
 
         settings = read_settings(ProxySettings)
         copy = BrownoutCopy(self._policies)
+        prices = PriceCopy(Books(self.documents, self.price_book))
         control = Control(
             self.documents,
             self.clock,
             max_stale_s=settings.key_max_stale_s,
             followers=[copy],
+            listeners=[prices.hear],
         )
         hash_key = self._hash_key(settings)
         draw = even_draw(hash_key)
@@ -213,6 +213,7 @@ class App(Engines):
             clock=self.clock,
             entropy=self.entropy,
             book=self.price_book,
+            prices=prices,
             hash_key=hash_key,
             version=self.version,
             limits=Limits(
@@ -261,6 +262,21 @@ class App(Engines):
             self.entropy,
             spent_of(spent),
             spent_before(spent),
+        )
+
+    @cached_property
+    def refresher(self) -> "Refresher":
+        """Takes the newest public prices, once a day."""
+        from common.runtime.prices import make_refresher
+
+        return make_refresher(
+            self.documents,
+            self.bus,
+            self.clock,
+            self.entropy,
+            warehouse=WarehouseWhenAsked(self),
+            upstream=self._upstream,
+            url=read_settings(PricingSettings).price_source_url,
         )
 
     @cached_property

@@ -1,6 +1,7 @@
 """Incidents ask which modes changed and what the policy says; brownouts know, and answer."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from common.brownout.history import changes_behind
 from common.brownout.policies import Policies
@@ -24,10 +25,10 @@ def rules_of(documents: Documents, policies: Policies) -> RulesOfNow:
 
 
 def changes_of(documents: Documents) -> Changes:
-    """Answers how the modes of a scope changed."""
+    """Answers how modes changed."""
 
-    async def answer(scope: str, after: int) -> Sequence[BrownoutModeChanged]:
-        return await changes_behind(documents, scope, after)
+    async def answer(after: int, since: datetime | None) -> Sequence[BrownoutModeChanged]:
+        return await changes_behind(documents, after, since)
 
     return answer
 

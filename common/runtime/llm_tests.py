@@ -9,7 +9,8 @@ from common.core.secrets import Secret
 from common.gateway.llm_tests import LlmTests, Way
 from common.gateway.upstream import Upstream
 from common.llm.price_book import PriceBook
-from common.runtime.settings import LlmTestSettings, read_settings
+from common.runtime.function_settings import LlmTestSettings
+from common.runtime.settings import read_settings
 
 
 def make_llm_tests(

@@ -8,7 +8,8 @@ from common.core.ports import Bus, Clock, Documents
 from common.core.transactions import Entropy
 from common.gateway.upstream import Upstream
 from common.incidents.notifying import Notifier, OpensIncident
-from common.runtime.settings import NotifierSettings, environment_secret, read_settings
+from common.runtime.function_settings import NotifierSettings
+from common.runtime.settings import environment_secret, read_settings
 
 
 def make_notifier(
@@ -21,15 +22,16 @@ def make_notifier(
     upstream: Upstream,
 ) -> Notifier:
     """What tells people. `upstream` uses no proxy: nobody would judge where a name leads."""
+    settings = read_settings(NotifierSettings)
     return Notifier(
         documents=documents,
         bus=bus,
         clock=clock,
         entropy=entropy,
-        sender=ChannelSender(upstream, clock),
+        sender=ChannelSender(upstream, clock, local=settings.local_receivers),
         secret_of=environment_secret,
         opens_incident=opens_incident(policies),
-        console=read_settings(NotifierSettings).console_url,
+        console=settings.console_url,
     )
 
 

@@ -7,7 +7,8 @@ from common.brownout.folding import Folding
 from common.brownout.sources import Asking
 from common.core.secrets import Secret
 from common.gateway.upstream import Upstream
-from common.runtime.settings import BrownoutTickSettings, read_settings
+from common.runtime.function_settings import BrownoutTickSettings
+from common.runtime.settings import read_settings
 
 
 def asking_datadog(folding: Folding, upstream: Callable[[], Upstream]) -> Asking:

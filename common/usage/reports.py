@@ -20,7 +20,11 @@ from common.core.errors import InvalidInput
 from common.core.money import Nanos
 from common.core.ports import Row, Value, Warehouse
 
-Dimension: TypeAlias = Literal["org", "team", "project", "agent", "key", "model", "provider", "tag"]
+Dimension: TypeAlias = Literal[
+    "org", "team", "project", "agent", "key", "model", "provider", "mode", "tag"
+]
+"""`mode`: of a brownout, in which a call was treated, or would have been in shadow."""
+
 Granularity: TypeAlias = Literal["hour", "day", "none"]
 
 TOKEN_KINDS = (
@@ -180,7 +184,7 @@ async def list_calls(
 ) -> list[Row]:
     """The chosen calls, newest first, behind `after`; columns as in the usage event.
 
-    `units` and `tags` are JSON text.
+    `units`, `tags` and `edits` are JSON text.
 
     Raises:
         InvalidInput: no time or too long a time between since and until.

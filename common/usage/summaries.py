@@ -5,7 +5,7 @@ warehouse answers what is older, and the seconds at the ends of a span that does
 with a minute. Both count each call once by its `event_time`, so where the boundary lies changes
 nothing in the sum. A call that has just ended is in the rollups first.
 
-A question by tag goes to the warehouse alone, since rollups do not know tags.
+A question by tag or mode goes to the warehouse alone, since rollups know neither.
 """
 
 import asyncio
@@ -44,6 +44,8 @@ RECENT = timedelta(hours=48)
 """How far back rollups are read: a question costs some documents for each of its hours."""
 
 PAGE = 200
+
+_UNKNOWN_TO_ROLLUPS: frozenset[Dimension] = frozenset({"tag", "mode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ async def summarise_usage(
     """
     check_span(chosen)
     division = divide(chosen.since, chosen.until, now)
-    if "tag" in dimensions:
+    if not _UNKNOWN_TO_ROLLUPS.isdisjoint(dimensions):
         division = Division((Span(chosen.since, chosen.until),), ())
     asked = [
         summarise(

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from common.api.app import Api, create_api
 from common.api.callers import Authenticator, DevAuthenticator, IamAuthenticator
 from common.runtime.app import app
+from common.runtime.function_settings import ApiSettings
 from common.runtime.llm_tests import make_llm_tests
-from common.runtime.settings import ApiSettings, read_settings
+from common.runtime.settings import environment_secret, read_settings
 
 SETTINGS = read_settings(ApiSettings)  # A wrong setting stops the start, naming every error.
 
@@ -33,6 +34,7 @@ def _application() -> Api:
         version=app().version,
         default_org=SETTINGS.default_org,
         llm_tests=make_llm_tests(app().documents, app().clock, app().entropy, app().price_book),
+        local_secret=environment_secret if SETTINGS.local_receivers else None,
     )
 
 

@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from common.core.brownout_events import BrownoutTick
 from common.runtime.app import app
+from common.runtime.function_settings import BrownoutTickSettings
 from common.runtime.push import answer_push
-from common.runtime.settings import BrownoutTickSettings, read_settings
+from common.runtime.settings import read_settings
 
 read_settings(BrownoutTickSettings)  # A wrong setting stops the start, naming every error.
 

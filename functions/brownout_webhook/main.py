@@ -9,7 +9,8 @@ from starlette.responses import Response
 from common.api.webhooks import Webhooks
 from common.core.secrets import Secret
 from common.runtime.app import app
-from common.runtime.settings import WebhookSettings, read_settings
+from common.runtime.function_settings import WebhookSettings
+from common.runtime.settings import read_settings
 
 SETTINGS = read_settings(WebhookSettings)  # A wrong setting stops the start, naming every error.
 

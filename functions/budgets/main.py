@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from common.core.events import Event, SpendReconciled, SweepBudgets
 from common.runtime.app import app
+from common.runtime.function_settings import BudgetsSettings
 from common.runtime.push import answer_push
-from common.runtime.settings import BudgetsSettings, read_settings
+from common.runtime.settings import read_settings
 
 read_settings(BudgetsSettings)  # A wrong setting stops the start, with every error named at once.
 

@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from common.core.events import Event
 from common.runtime.app import app
+from common.runtime.function_settings import IncidentsSettings
 from common.runtime.push import answer_push
-from common.runtime.settings import IncidentsSettings, read_settings
+from common.runtime.settings import read_settings
 
 read_settings(IncidentsSettings)  # A wrong setting stops the start, naming every error.
 

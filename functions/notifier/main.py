@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from common.core.events import Event
 from common.runtime.app import app
+from common.runtime.function_settings import NotifierSettings
 from common.runtime.push import answer_push
-from common.runtime.settings import NotifierSettings, read_settings
+from common.runtime.settings import read_settings
 
 read_settings(NotifierSettings)  # A wrong setting stops the start, with every error named at once.
 

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.runtime.app import app
-from common.runtime.settings import ProxySettings, read_settings
+from common.runtime.function_settings import ProxySettings
+from common.runtime.settings import read_settings
 
 read_settings(ProxySettings)  # A wrong setting stops the start, with every error named at once.
 

@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from common.core.events import UsageEvent
 from common.runtime.app import app
+from common.runtime.function_settings import UsageSettings
 from common.runtime.push import answer_push
-from common.runtime.settings import UsageSettings, read_settings
+from common.runtime.settings import read_settings
 
 read_settings(UsageSettings)  # A wrong setting stops the start, with every error named at once.
 

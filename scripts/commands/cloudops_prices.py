@@ -1,4 +1,4 @@
-"""`scripts/cloudops price-books`: the books of prices, what of the list waits, and your approval."""
+"""`scripts/cloudops price-books`: the books of prices, what waits, and your approval."""
 
 from typing import Annotated
 
@@ -49,12 +49,6 @@ def approve(
 ) -> None:
     """Take new prices that are held."""
     print_answer(session, session.client.post(f"{_path(book)}:approve", {"models": models}))
-
-
-@command(price_books, "refresh")
-def refresh(session: Session) -> None:
-    """Have the newest public prices fetched now."""
-    print_answer(session, session.client.post("price-books:refresh", {}))
 
 
 def _path(book: str) -> str:

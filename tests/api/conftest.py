@@ -16,6 +16,7 @@ from common.api.callers import Authenticator, DevAuthenticator
 from common.core.events import Event, UsageEvent
 from common.core.ports import Documents, Warehouse
 from common.core.transactions import Entropy
+from common.incidents.channels import SecretOf
 from common.llm.price_book import bundled_book
 from common.usage.apply_events import apply_events
 from tests.chosen_engines import state_of, warehouse_of
@@ -81,6 +82,7 @@ class MakeApi(Protocol):
         state: Documents | None = None,
         entropy: Entropy = os.urandom,
         default_org: str | None = None,
+        local_secret: SecretOf | None = None,
     ) -> Api: ...
 
 
@@ -95,6 +97,7 @@ def make_api(
         state: Documents | None = None,
         entropy: Entropy = os.urandom,
         default_org: str | None = None,
+        local_secret: SecretOf | None = None,
     ) -> Api:
         return create_api(
             documents=documents if state is None else state,
@@ -106,6 +109,7 @@ def make_api(
             authenticate=authenticate,
             version="0.1.0",
             default_org=default_org,
+            local_secret=local_secret,
         )
 
     return make_api

@@ -174,9 +174,9 @@ async def test_names_everything_that_is_wrong_at_once(
 
 
 async def test_needs_a_note(client: httpx.AsyncClient) -> None:
-    answers = [await saved(client, note=note) for note in ("", "  ", "x" * 501)]
+    answers = [await saved(client, note=note) for note in ("", "  ", "x" * 501, "a\x07")]
 
-    assert [(each.status_code, each.json()["field"]) for each in answers] == [(422, "note")] * 3
+    assert [(each.status_code, each.json()["field"]) for each in answers] == [(422, "note")] * 4
 
 
 async def test_warns_of_a_mode_that_gives_up_less_than_the_one_below(

@@ -52,6 +52,7 @@ class TestStanding:
             "policy_version": 0,
             "scopes": [],
             "pins": [],
+            "sources": [],
         }
         assert answer["answer"] == (
             "The mode is normal; all scopes are normal."
@@ -113,7 +114,9 @@ class TestStanding:
             "policy_version": 0,
             "scopes": {"global": "soft", "model:m": "normal"},
         }
-        assert metrics["brownout"] == {
+        assert {
+            name: metrics["brownout"][name] for name in ("current_mode", "enforced", "scopes")
+        } == {
             "current_mode": 1,
             "enforced": False,
             "scopes": {"global": 1, "model:m": 0},
@@ -263,6 +266,7 @@ class TestPins:
             ({"reason": "x" * 501}, "reason"),
             ({"minutes": 4}, "minutes"),
             ({"minutes": 481}, "minutes"),
+            ({"reason": "load\x1b[31m test"}, "reason"),
             ({"mode": "off"}, "mode"),
             ({"scope": "team"}, "scope"),
             ({"scope": "team:search"}, "scope"),
@@ -291,11 +295,12 @@ class TestPins:
         ]
         await begin(documents, pins=tuple(pins))
 
-        one_more = await client.post(PINS, json=PIN)
+        one_more = await client.post(PINS, json={**PIN, "scope": "model:zz"})
         in_place = await client.post(PINS, json={**PIN, "scope": "model:m7"})
+        everything = await client.post(PINS, json=PIN)
 
         assert (one_more.status_code, one_more.json()["field"]) == (422, "scope")
-        assert in_place.status_code == 201
+        assert (in_place.status_code, everything.status_code) == (201, 201)
 
     async def test_is_set_by_administrators_alone(
         self, make_api: MakeApi, documents: Documents

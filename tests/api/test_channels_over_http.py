@@ -1,15 +1,19 @@
 """Channels for notifications over HTTP: made, replaced, tried, removed; never with a secret."""
 
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from common.api.callers import DevAuthenticator
 from common.core.notification_events import NotificationTest
 from common.core.ports import Committed, Documents, Put, Query
+from common.core.secrets import Secret
 from common.incidents.channels import Channel, QuietHours
-from common.incidents.notices import ChannelState, LastAttempt, state_ref
-from tests.api.conftest import NOW, KeepingBus, pages
+from common.incidents.notices import Broken, ChannelState, LastAttempt, state_ref
+from tests.api.conftest import NOW, KeepingBus, MakeApi, SetClock, pages
 
 OPS: dict[str, Any] = {
     "kind": "webhook",
@@ -41,7 +45,7 @@ async def test_is_read_as_it_was_made(client: httpx.AsyncClient) -> None:
     data = read.json()["data"]
     assert data == answer.json()["data"]
     assert read.headers["etag"] == answer.headers["etag"] == f'"{data.pop("version")}"'
-    assert data == {"name": "ops", **OPS, "last": None}
+    assert data == {"name": "ops", **OPS, "last": None, "secret_set": None, "broken": None}
 
 
 async def test_is_stored_as_the_notifier_reads_it(
@@ -183,3 +187,86 @@ async def test_lists_page_by_page(client: httpx.AsyncClient) -> None:
 
     assert [[row["name"] for row in page["data"]] for page in listed] == [["a", "b"], ["c"]]
     assert listed[0]["answer"] == "3 channels for notifications."
+
+
+BROKEN = Broken(NOW, NOW + timedelta(minutes=10), 1, rests=True, reason="It answered 404.")
+
+
+async def note(documents: Documents, state: ChannelState) -> None:
+    [before] = await documents.get_many([state_ref("ops")])
+    version = None if before is None else before.version
+    write = Put(state_ref("ops"), state.to_data(), if_version=version)
+    assert await documents.commit([write]) == Committed()
+
+
+async def test_shows_that_it_rests_until_then(
+    client: httpx.AsyncClient, documents: Documents, clock: SetClock
+) -> None:
+    await put(client)
+    await note(documents, ChannelState(broken=BROKEN))
+
+    shown = (await client.get(PATH)).json()["data"]["broken"]
+    clock.advance(600)
+
+    assert shown == {
+        "since": "2026-11-01T12:00:00Z",
+        "until": "2026-11-01T12:10:00Z",
+        "rests": True,
+        "reason": "It answered 404.",
+    }
+    assert (await client.get(PATH)).json()["data"]["broken"] is None
+
+
+async def test_is_not_broken_any_more_once_it_is_changed(
+    client: httpx.AsyncClient, documents: Documents
+) -> None:
+    await put(client)
+    await note(documents, ChannelState(sent=3, broken=BROKEN))
+
+    await put(client, headers=ANY, **OPS)
+    [same] = await documents.get_many([state_ref("ops")])
+    await put(client, headers=ANY, **SLACK)
+    [changed] = await documents.get_many([state_ref("ops")])
+
+    assert ChannelState.from_document(same).broken == BROKEN
+    assert ChannelState.from_document(changed) == ChannelState(sent=3)
+
+
+@pytest.fixture
+async def laptop(make_api: MakeApi) -> AsyncIterator[httpx.AsyncClient]:
+    """An installation on a laptop, where one variable of a channel is set."""
+    known = {"CHANNEL_OPS": Secret("key")}
+    api = make_api(DevAuthenticator(in_cloud=False), local_secret=known.get)
+    transport = httpx.ASGITransport(app=api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as client:
+        yield client
+
+
+async def test_says_whose_variable_is_not_set_where_that_is_known(
+    laptop: httpx.AsyncClient,
+) -> None:
+    await put(laptop)
+    await put(laptop, "slack", **SLACK)
+
+    listed = (await laptop.get("/api/v1/channels")).json()["data"]
+    told = [
+        (await laptop.post(f"/api/v1/channels/{name}:test")).json() for name in ("ops", "slack")
+    ]
+
+    assert [(row["name"], row["secret_set"]) for row in listed] == [("ops", True), ("slack", False)]
+    assert [each["answer"] for each in told] == [
+        "Channel ops is sent a message; `cloudops channels list` shows how that went.",
+        "Channel slack cannot be tried: the variable CHANNEL_SLACK of the notifier is not set.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"), [("http://127.0.0.1:9000/x", 201), ("http://10.0.0.1:9000/x", 422)]
+)
+async def test_may_be_on_the_same_laptop(
+    laptop: httpx.AsyncClient, client: httpx.AsyncClient, url: str, status: int
+) -> None:
+    on_a_laptop = await put(laptop, **(OPS | {"url": url}))
+    elsewhere = await put(client, "other", **(OPS | {"url": url}))
+
+    assert (on_a_laptop.status_code, elsewhere.status_code) == (status, 422)

@@ -7,8 +7,9 @@ import pytest
 from common.core.errors import InvalidSettings
 from common.core.ports import Documents
 from common.llm.price_book import bundled_book
+from common.runtime.function_settings import LlmTestSettings, ProxySettings
 from common.runtime.llm_tests import make_llm_tests
-from common.runtime.settings import LlmTestSettings, ProxySettings, read_settings
+from common.runtime.settings import read_settings
 from tests.api.conftest import SetClock
 
 NAMES = ("TEST_LLM_UPSTREAM", "PROXY_URL", "TEST_LLM_KEY")

@@ -11,7 +11,8 @@ from common.brownout.policies import Policies
 from common.brownout.policy_file import shipped_policy
 from common.brownout.policy_models import policy_from_data
 from common.core.errors import InvalidSettings
-from common.runtime.settings import BrownoutTickSettings, read_settings
+from common.runtime.function_settings import BrownoutTickSettings
+from common.runtime.settings import read_settings
 from common.runtime.sources import asking_datadog
 from tests.brownout.datadog_server import API_KEY, APP_KEY, DatadogServer, Redirected, a_datadog
 from tests.brownout.test_folding import KeepingBus

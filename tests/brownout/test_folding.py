@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from common.brownout.changes import CHANGES, publish_changes
-from common.brownout.fold import MOST_SCOPES, folded
+from common.brownout.fold import folded
 from common.brownout.folding import Folding
 from common.brownout.modes import Mode
 from common.brownout.policies import Policies
@@ -159,29 +159,8 @@ async def test_ends_a_pin_by_itself_and_says_so(
     assert event.event_time == at(300)
 
 
-def test_counts_the_scope_around_one_too_many() -> None:
-    signals = [a_signal(Mode.SOFT, f"model:m{number:03}") for number in range(MOST_SCOPES)]
-    extra = [a_signal(Mode.HARD, "agent:acme/zz"), a_signal(Mode.HARD, "model:zz")]
-    state, _ = _all_folded(State(), signals)
-
-    after, changes = folded(state, [*signals, *extra], POLICY, T0)
-
-    assert len(after.scopes) <= MOST_SCOPES + 1
-    assert [change.scope for change in changes] == ["global"]
-
-
 def test_decides_the_same_again_from_the_same_signals() -> None:
     signals = [a_signal(Mode.HARD, "org:acme"), a_signal(Mode.SOFT, "global")]
     once, _ = folded(State(), signals, POLICY, T0)
 
     assert folded(once, signals, POLICY, T0) == (once, ())
-
-
-def _all_folded(state: State, signals: list[Signal]) -> tuple[State, int]:
-    """As many folds as it takes until nothing changes any more."""
-    for number in range(20):
-        after, changes = folded(state, signals, POLICY, T0)
-        if not changes:
-            return after, number
-        state = after
-    raise AssertionError("it never comes to rest")

@@ -94,6 +94,7 @@ def test_knows_what_each_state_asks_for(changed: dict[str, Any], deed: str, even
         ({"started_at": None}, at(600)),
         ({"started_at": "yesterday"}, at(600)),
         ({"started_at": SECONDS + 601 + 600}, at(600)),
+        ({"started_at": SECONDS + 601}, at(600)),
         ({"renotify": True}, at(600)),
         ({"state": "closed", "ended_at": SECONDS + 300}, at(600)),
     ],
@@ -102,7 +103,9 @@ def test_counts_an_opening_from_its_start_and_all_else_from_its_arrival(
     changed: dict[str, Any], seen: Any
 ) -> None:
     """A renewal has no time of its own; an end that lay before the last one would be late."""
-    assert the_signal(an_incident(**changed), seconds=600).observed_at == seen
+    found = understood(an_incident(**changed), seconds=600).received
+
+    assert {found.alert.observed_at, *(each.observed_at for each in found.signals)} == {seen}
 
 
 @pytest.mark.parametrize(

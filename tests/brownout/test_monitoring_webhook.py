@@ -91,7 +91,7 @@ async def test_takes_nothing_of_an_incident_after_its_end(
     answer = await told(webhook, 310, **late)
 
     assert answer["status"] == "stale"
-    assert (await webhook.signal()).told_over
+    assert await webhook.signals() == []
 
 
 async def test_ends_an_incident_whose_end_lies_before_its_last_renewal(webhook: Webhook) -> None:

@@ -1,4 +1,4 @@
-"""A monitor that sees no data is told, and changes nothing else."""
+"""A monitor that sees no data is told, and that it sees again; nothing else changes by it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from common.brownout.modes import Mode
 from common.brownout.policy import Meaning
-from common.core.brownout_events import BrownoutBlind
+from common.core.brownout_events import BrownoutBlind, BrownoutSighted
+from common.incidents.facts import Rules, fact_of
 from tests.brownout.scenes import at
 from tests.brownout.webhook_scenes import Webhook, a_webhook, the_rules
 
@@ -32,7 +33,8 @@ async def test_says_which_monitor_sees_nothing_since_when(webhook: Webhook) -> N
     fact = the_fact(webhook)
     assert answer["status"] == "ignored"
     assert (fact.source, fact.cause, fact.monitor) == ("datadog", "no_data", "1234567")
-    assert (fact.since, fact.event_time) == (at(0), at(30))
+    assert (fact.since, fact.event_time) == (at(0), at(0))
+    assert fact.group == "env:prod,service:chat"
     assert fact.link == "https://app.datadoghq.com/event/event?id=7211111111111111111"
 
 
@@ -50,10 +52,40 @@ async def test_says_nothing_of_a_monitor_that_asks_for_no_mode(webhook: Webhook)
     assert webhook.bus.published == []
 
 
-async def test_says_nothing_of_an_alert_that_sees_something(webhook: Webhook) -> None:
-    await webhook.told()
+@pytest.mark.parametrize(
+    "transition", ["Triggered", "Re-Triggered", "Warn", "Re-Warn", "Renotify", "Recovered"]
+)
+async def test_says_of_every_other_word_that_its_monitor_sees_something(
+    webhook: Webhook, transition: str
+) -> None:
+    await webhook.told(transition=transition)
+    await webhook.told(transition=transition)
 
-    assert webhook.bus.published == []
+    first, again = webhook.bus.published
+    assert isinstance(first, BrownoutSighted)
+    assert (first.source, first.monitor, first.group) == (
+        "datadog",
+        "1234567",
+        "env:prod,service:chat",
+    )
+    assert (first.since, first.event_time, again.id) == (None, at(0), first.id)
+
+
+async def test_leads_to_an_incident_that_ends_with_the_next_word(
+    webhook: Webhook,
+) -> None:
+    await webhook.told(transition="No Data", id="1")
+    webhook.clock.time = at(600)
+    await webhook.told(transition="Recovered", id="2", updated="1772453400000")
+
+    facts = [fact_of(event, Rules()) for event in webhook.bus.published]
+    assert [(fact.key, fact.part, fact.effect) for fact in facts if fact is not None] == [
+        ("blind:datadog:1234567", "env:prod,service:chat", "raise"),
+        ("blind:datadog:1234567", "env:prod,service:chat", "calm"),
+    ]
+    assert facts[0] is not None
+    assert facts[1] is not None
+    assert facts[0].at < facts[1].at
 
 
 async def ids_of(webhook: Webhook, *bodies: dict[str, str]) -> list[str]:

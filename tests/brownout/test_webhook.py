@@ -37,10 +37,12 @@ class TestEffects:
         told = {
             "signal": signal.id,
             "scope": "team:acme/search",
+            "counts_for": "team:acme/search",
             "mode": "hard",
             "until": "2026-03-02T12:30:00Z",
         }
-        assert answer == {"status": "applied", **told, "signals": [told], "reason": None}
+        said: dict[str, object] = {"status": "applied", "reason": None, "notes": []}
+        assert answer == {**said, **told, "signals": [told]}
         assert signal.level == Mode.HARD
         assert signal.lease_until == T0 + LEASE
 
@@ -103,8 +105,8 @@ class TestEffects:
         answer = await webhook.told(id="1", at=at(100))
 
         assert answer["status"] == "stale"
-        assert (await webhook.signal()).told_over
-        assert webhook.folds == 1
+        assert await webhook.signals() == []
+        assert webhook.folds == 0
 
     async def test_takes_no_alert_whose_lease_is_over_by_now(self, webhook: Webhook) -> None:
         webhook.clock.time = T0 + LEASE
@@ -140,10 +142,10 @@ class TestRepetition:
         first = await webhook.told()
         webhook.clock.time = at(60)
 
-        again = await webhook.told(transition="Recovered", tags="brownout:soft", at=at(60))
+        again = await webhook.told(at=at(60), link="https://app.datadoghq.com/another")
 
         assert again == {**first, "status": "duplicate"}
-        assert not (await webhook.signal()).told_over
+        assert (await webhook.signal()).observed_at == T0
 
     async def test_forgets_an_event_after_a_day(self, webhook: Webhook) -> None:
         await webhook.told()

@@ -41,7 +41,7 @@ def the_signal(body: object = None, **of: Any) -> Signal:
 def test_reads_the_payload_that_the_module_sets_up() -> None:
     found = understood()
 
-    assert found.received.event_id == "7211111111111111111"
+    assert found.received.event_id.startswith("7211111111111111111:")
     assert found.received.deed == "raise"
     assert found.received.signals == (
         Signal(
@@ -96,14 +96,17 @@ def test_keeps_no_free_text_of_the_default_body() -> None:
         ("Warn", "raise", Mode.SOFT),
         ("Re-Warn", "raise", Mode.SOFT),
         ("Renotify", "renew", Mode.HARD),
-        ("Recovered", "end", Mode.HARD),
+        ("Recovered", "end", None),
         ("  re-triggered ", "raise", Mode.HARD),
     ],
 )
-def test_knows_what_each_transition_asks_for(transition: str, deed: str, level: Mode) -> None:
+def test_knows_what_each_transition_asks_for(
+    transition: str, deed: str, level: Mode | None
+) -> None:
     received = understood(transition=transition).received
 
-    assert (received.deed, [each.level for each in received.signals]) == (deed, [level])
+    levels = [] if level is None else [level]
+    assert (received.deed, [each.level for each in received.signals]) == (deed, levels)
 
 
 @pytest.mark.parametrize("transition", ["No Data", "Re-No Data", "no  data"])
@@ -182,12 +185,15 @@ def test_takes_no_team_without_an_organisation_for_everything() -> None:
 
 
 def test_bounds_the_scopes_of_one_event() -> None:
-    tags = ",".join(["brownout:hard", *(f"brownout_scope:org:o{n}" for n in range(2000))])
+    names = [f"o{n:04}" for n in range(2000)]
+    tags = ["brownout:hard", *(f"brownout_scope:org:{name}" for name in reversed(names))]
 
-    found = understood(tags=tags)
+    found = understood(tags=",".join(tags))
 
-    assert len(found.received.signals) == 200
-    assert found.notes == ("2000 scopes: the first 200 count",)
+    assert [each.scope for each in found.received.signals] == [f"org:{n}" for n in names[:20]]
+    [note] = found.notes
+    assert note.startswith("an alert has at most 20 scopes; left out: org:o0020, org:o0021,")
+    assert note.endswith(", org:o0219 and 1780 more")
 
 
 @pytest.mark.parametrize("tags", ["brownout:extreme", "brownout:normal", "brownout:"])
@@ -245,7 +251,7 @@ def test_finds_nothing_in_json_that_is_no_event(body: bytes) -> None:
 def test_takes_numbers_for_ids() -> None:
     found = understood(id=7211111111111111111, monitor=1234567)
 
-    assert found.received.event_id == "7211111111111111111"
+    assert found.received.event_id == understood().received.event_id
     assert found.received.signals[0].monitor == "1234567"
 
 
@@ -259,8 +265,7 @@ SECONDS = int(T0.timestamp())
         (str((SECONDS - 60) * 1000), "", T0 - timedelta(seconds=60)),
         ((SECONDS - 60) * 1000.0, "", T0 - timedelta(seconds=60)),
         ("$LAST_UPDATED", SECONDS - 90, T0 - timedelta(seconds=90)),
-        (SECONDS + 300, "", T0 + timedelta(seconds=300)),
-        (SECONDS + 601, "", T0),
+        (SECONDS + 1, "", T0),
         ((SECONDS + 601) * 1000, "", T0),
         ("yesterday", "", T0),
         ("0", "", T0),
@@ -308,7 +313,7 @@ BROKEN = b"""{"v":1, "id": 7211, "monitor":"1234567","transition":"Triggered",
 def test_searches_the_fields_of_a_body_that_is_no_json() -> None:
     found = understood(BROKEN)
 
-    assert found.received.event_id == "7211"
+    assert found.received.event_id.startswith("7211:")
     assert [(each.scope, each.group) for each in found.received.signals] == [
         ("org:acme", "env:prod")
     ]
@@ -342,7 +347,7 @@ def test_holds_no_character_that_a_store_or_a_log_refuses() -> None:
 
     found = understood(monitor=odd, scope=odd, link=f"https://x/{odd}", id=odd)
 
-    assert found.received.event_id == "a b c d"
+    assert found.received.event_id.startswith("a b c d:")
     repr(found).encode()
 
 

@@ -13,7 +13,7 @@ from common.brownout.folding import Folding
 from common.brownout.policies import Policies
 from common.brownout.policy_file import shipped_policy
 from common.brownout.policy_models import policy_from_data
-from common.runtime.settings import WebhookSettings
+from common.runtime.function_settings import WebhookSettings
 from tests.api.conftest import KeepingBus
 from tests.brownout.scenes import at
 from tests.brownout.webhook_scenes import Webhook, a_webhook

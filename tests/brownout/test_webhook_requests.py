@@ -1,17 +1,19 @@
 """Datadog's webhook over HTTP: who may post, and what no body brings it to."""
 
+import asyncio
 import base64
 import json
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.api.webhooks import DATADOG_PATH, HEALTH_PATH, MAX_BODY_BYTES
+from common.api.webhooks import BODY_S, DATADOG_PATH, HEALTH_PATH, MAX_BODY_BYTES
+from common.core.ports import Create, Outcome, Write
 from tests.brownout.webhook_scenes import (
     OTHER_TOKEN,
     TOKEN,
@@ -144,6 +146,24 @@ class TestRequests:
 
         assert (await webhook.posts(body)).status_code == status
 
+    async def test_waits_for_no_body_that_stalls(self) -> None:
+        """A signal's sender waits for 15 s itself."""
+        gone_on = asyncio.Event()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b'{"id":'
+            await gone_on.wait()
+
+        headers = {"content-type": JSON, "x-brownout-token": TOKEN}
+        documents = KeepingDocuments()
+        async with asyncio.timeout(5), a_webhook_over(documents, (TOKEN,), body_s=0.01) as webhook:
+            response = await webhook.client.post(DATADOG_PATH, content=chunks(), headers=headers)
+
+        assert (response.status_code, response.json()["code"]) == (408, "body_too_slow")
+        assert response.headers["connection"] == "close"
+        assert [each["http_status"] for each in documents.stored] == [408]
+        assert BODY_S == 10
+
     async def test_names_what_a_body_lacks(self, webhook: Webhook) -> None:
         response = await webhook.posts(monitor="$ALERT_ID", transition="")
 
@@ -166,6 +186,17 @@ class TestRequests:
 
         assert set(statuses) == {200, 422}
         assert webhook.folds > 1000
+
+
+class KeepingDocuments(EmptyDocuments):
+    """Documents that are always empty, and keep what was to be stored."""
+
+    def __init__(self) -> None:
+        self.stored: list[Mapping[str, Any]] = []
+
+    async def commit(self, writes: Sequence[Write]) -> Outcome:
+        self.stored += [each.data for each in writes if isinstance(each, Create)]
+        return await super().commit(writes)
 
 
 async def statuses_of_wrong_bodies(webhook: Webhook, number: int) -> Counter[int]:

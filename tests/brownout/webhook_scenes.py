@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from common.adapters.document_rules import check_refs, check_writes
-from common.api.webhooks import DATADOG_PATH, Webhooks
+from common.api.webhooks import BODY_S, DATADOG_PATH, Webhooks
 from common.brownout.deliveries import DELIVERIES
 from common.brownout.policy import Meaning, SignalRules
 from common.brownout.receiving import EVENTS, Fold, Folded
@@ -44,6 +44,7 @@ OTHER_TOKEN = "another-token-of-the-test"
 @dataclass(frozen=True, slots=True)
 class FoldedState:
     state: State
+    elsewhere: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -170,7 +171,9 @@ async def a_webhook(
 
 
 @asynccontextmanager
-async def a_webhook_over(documents: Documents, tokens: Sequence[str]) -> AsyncIterator[Webhook]:
+async def a_webhook_over(
+    documents: Documents, tokens: Sequence[str], *, body_s: float = BODY_S
+) -> AsyncIterator[Webhook]:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         response = await program.answer(Request(scope, receive))
         await response(scope, receive, send)
@@ -187,6 +190,7 @@ async def a_webhook_over(documents: Documents, tokens: Sequence[str]) -> AsyncIt
             default_org="acme",
             rules=webhook.rules_now,
             fold=webhook.fold,
+            body_s=body_s,
         )
         yield webhook
 

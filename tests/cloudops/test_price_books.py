@@ -45,10 +45,6 @@ def test_shows_what_is_held_and_approves_it(cloudops: Cloudops, tmp_path: Path) 
     assert "20" in cloudops("prices", "lab/two").output
 
 
-def test_has_prices_fetched(cloudops: Cloudops) -> None:
-    assert cloudops("price-books", "refresh").output == "The newest prices are being fetched.\n"
-
-
 def test_says_in_one_line_what_is_not_held(cloudops: Cloudops, tmp_path: Path) -> None:
     sha = asyncio.run(_hold(tmp_path))
 

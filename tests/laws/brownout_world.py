@@ -19,7 +19,7 @@ from common.brownout.plans import Caller, decide
 from common.brownout.policies import SHIPPED, Policies
 from common.brownout.policy import Policy
 from common.brownout.policy_models import policy_from_data
-from common.brownout.receiving import Received, event_ref, receive_signals
+from common.brownout.receiving import Alert, Received, event_ref, receive_signals
 from common.brownout.signals import SIGNALS, Signal, observed
 from common.brownout.state import STATE, State
 from common.brownout.ticks import Ticker
@@ -143,9 +143,11 @@ class World:
             received_at=now,
             lease_until=now,
         )
+        alert = Alert(signal.monitor, signal.group, signal.observed_at, now)
+        told = () if message.deed == "end" else (signal,)
         try:
             answer = await receive_signals(
-                Received("datadog", message.event, message.deed, (signal,)),
+                Received("datadog", message.event, message.deed, alert, told),
                 documents=folding.documents,
                 clock=self.clock,
                 entropy=self._entropy,

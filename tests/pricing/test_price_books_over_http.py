@@ -12,13 +12,13 @@ import pytest
 from common.api.app import create_api
 from common.api.callers import DevAuthenticator
 from common.core.ports import Put, Query
-from common.core.price_events import PriceBookPublished, RefreshPrices
+from common.core.price_events import PriceBookPublished
 from common.llm.price_book import PriceBook
-from common.pricing.books import CONTROL, POINTER, name_in_force
+from common.pricing.books import CONTROL, POINTER
 from common.pricing.vetting import Used
 from tests.chosen_engines import warehouse_of
 from tests.pricing.conftest import Pricing
-from tests.pricing.lists import NOW, RATES, card_text, changed, compiled, lab, model, without
+from tests.pricing.lists import RATES, card_text, changed, compiled, lab, model, without
 
 OLD = lab()
 DEAR = changed(OLD, "two", prices={**RATES, "input_mtok": 20})
@@ -276,30 +276,6 @@ async def test_tells_an_approval_later_when_the_bus_is_down(
     told = pricing.bus.events[-1]
     assert isinstance(told, PriceBookPublished)
     assert told.actor == "operator@localhost"
-
-
-async def test_publishes_the_command_that_fetches_prices(
-    client: httpx.AsyncClient, pricing: Pricing
-) -> None:
-    response = await client.post("/api/v1/price-books:refresh", json={})
-
-    [command] = pricing.bus.events
-    assert isinstance(command, RefreshPrices)
-    assert (response.status_code, response.json()["data"]) == (202, {"command": command.id})
-    assert (command.topic, command.event_time) == ("commands", NOW)
-    [entry] = await pricing.documents.query(Query("audit"))
-    assert entry.data["what"] == "price_book.refresh"
-
-
-async def test_says_that_the_command_was_not_accepted(
-    client: httpx.AsyncClient, pricing: Pricing
-) -> None:
-    pricing.bus.down = True
-
-    response = await client.post("/api/v1/price-books:refresh", json={})
-
-    assert (response.status_code, response.json()["code"]) == (503, "publish_failed")
-    assert await name_in_force(pricing.documents.get_many) is None
 
 
 async def test_refuses_to_approve_where_nothing_is_held(

@@ -13,6 +13,7 @@ WITH matched AS (
     CASE WHEN 'key' IN UNNEST(@dimensions) THEN line END AS line,
     CASE WHEN 'model' IN UNNEST(@dimensions) THEN IFNULL(model_billed, model_asked) END AS model,
     CASE WHEN 'provider' IN UNNEST(@dimensions) THEN provider END AS provider,
+    CASE WHEN 'mode' IN UNNEST(@dimensions) THEN IFNULL(mode, 'normal') END AS mode,
     CASE WHEN 'tag' IN UNNEST(@dimensions) THEN JSON_VALUE(tags, @tag_path) END AS tag,
     CASE WHEN cost_nanos IS NULL THEN IFNULL(cost_reason, 'unknown') END AS cost_reason,
     outcome,
@@ -49,6 +50,7 @@ SELECT
   line,
   model,
   provider,
+  mode,
   tag,
   cost_reason,
   COUNT(*) AS calls,
@@ -65,5 +67,5 @@ SELECT
   IFNULL(SUM(output_reasoning_tokens), 0) AS output_reasoning_tokens
 FROM matched
 GROUP BY
-  bucket_time, org, team, project, agent, line, model, provider, tag, cost_reason
+  bucket_time, org, team, project, agent, line, model, provider, mode, tag, cost_reason
 LIMIT @limit

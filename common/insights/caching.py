@@ -1,0 +1,108 @@
+"""Input that is sent again and again within minutes and never read from the provider's cache.
+
+The turns of one conversation begin alike, and so do calls of one key that are the same in length
+and tokens. What they share is at most the input of the shortest of them. With a cache the first
+writes it and the others read it. The saving is what the book says of each: a call of that much
+input, written to the cache or read from it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from common.core.money import NANOS_PER_USD, Nanos, usd_text
+from common.insights.findings import Finding, Window, a_month
+from common.insights.what_if import card_of
+from common.llm.price_book import Card, PriceBook
+
+SPAN = timedelta(minutes=5)
+"""What a cache keeps at least."""
+LEAST_CALLS = 3
+LEAST_PREFIX = 4_096
+"""Tokens. The shortest input that a model caches is 1,024 to 4,096, depending on the model.
+https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
+LEAST_MONTHLY: Nanos = 5 * NANOS_PER_USD
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Calls that begin alike, within one SPAN each, none of which used a cache.
+
+    `prefix` is the input of the shortest, `groups` the number of such spans and `calls` the calls
+    of all of them together.
+    """
+
+    org: str
+    agent: str | None
+    card: str
+    prefix: int
+    groups: int
+    calls: int
+
+    @property
+    def scope(self) -> str:
+        return f"org:{self.org}" if self.agent is None else f"agent:{self.org}/{self.agent}"
+
+
+def saved(sharing: Sharing, card: Card, book: PriceBook, at: datetime) -> Nanos | None:
+    """What a cache would have saved; None where the model has none, or would have saved nothing."""
+    tokens = sharing.prefix
+    plain = _cost(book, card, at, {"input_tokens": tokens})
+    read = _cost(book, card, at, {"input_tokens": tokens, "cache_read_tokens": tokens})
+    written = _cost(book, card, at, {"input_tokens": tokens, "cache_write_tokens": tokens})
+    if plain is None or read is None or written is None or read >= plain:
+        return None
+    reads = sharing.calls - sharing.groups
+    nanos = reads * (plain - read) - sharing.groups * (written - plain)
+    return nanos if nanos > 0 else None
+
+
+def _cost(book: PriceBook, card: Card, at: datetime, units: dict[str, int]) -> Nanos | None:
+    return book.price([(card, units)], at, {}).nanos
+
+
+def cacheable(
+    shared: Iterable[Sharing], book: PriceBook, since: datetime, until: datetime
+) -> list[Finding]:
+    """What caches would have saved in [since, until), by scope and card."""
+    groups: dict[tuple[str, str], list[tuple[Sharing, Nanos]]] = {}
+    for each in shared:
+        card = card_of(each.card, book)
+        if card is None or each.prefix < LEAST_PREFIX or each.calls < LEAST_CALLS * each.groups:
+            continue
+        nanos = saved(each, card, book, until)
+        if nanos is not None:
+            groups.setdefault((each.scope, each.card), []).append((each, nanos))
+    found = []
+    for (scope, key), group in groups.items():
+        nanos = sum(each for _, each in group)
+        stake = a_month(nanos, until - since)
+        if stake < LEAST_MONTHLY:
+            continue
+        one = group[0][0]
+        rows = {"since": since.isoformat(), "until": until.isoformat(), "org": one.org}
+        if one.agent is not None:
+            rows["agent"] = one.agent
+        found.append(
+            Finding(
+                kind="cacheable",
+                org=one.org,
+                scope=f"{scope} model:{key}",
+                window=Window.month_of(until - timedelta(seconds=1)),
+                told=(
+                    f"{scope} sends {key} the same beginnings within minutes and reads none from"
+                    f" a cache, which could have saved {usd_text(nanos)} USD."
+                ),
+                evidence={
+                    "calls": sum(each.calls for each, _ in group),
+                    "groups": sum(each.groups for each, _ in group),
+                    "least_prefix": min(each.prefix for each, _ in group),
+                    "nanos": nanos,
+                    "shared": "at most the input of the shortest call of each group",
+                },
+                stake=stake,
+                confidence="low",
+                rows=rows | {"model": key.partition("/")[2]},
+            )
+        )
+    return found
