@@ -63,7 +63,26 @@ class BrownoutBlind(Event):
         description="unreachable: it does not answer; no_data: one of its monitors sees nothing"
     )
     monitor: str | None = Field(description="the monitor that sees nothing, null for all of them")
+    group: str = Field("", description="what of the monitor: its tags; empty where it has none")
     link: str | None
+
+
+class BrownoutSighted(Event):
+    """A source of signals, or one of its monitors, tells how things stand.
+
+    Of a source once for each time that it was told to be unreachable, which says nothing of single
+    monitors. Of a monitor for every word of it, whether it was blind before or not.
+    """
+
+    topic: ClassVar[Topic] = "events"
+    type: Literal["brownout.sighted"] = "brownout.sighted"
+
+    source: str = Field(description="datadog, monitoring or rollup")
+    since: AwareDatetime | None = Field(
+        None, description="when it was first found silent; null of a monitor"
+    )
+    monitor: str | None = Field(None, description="the monitor, null for the source itself")
+    group: str = Field("", description="what of the monitor: its tags; empty where it has none")
 
 
 class BrownoutSettled(Event):

@@ -27,7 +27,7 @@ from common.core.events import (
     UsageEvent,
 )
 from common.core.incident_events import IncidentEvent
-from common.core.insight_events import CostAnomaly, RecommendationProposed
+from common.core.insight_events import CostAnomaly, RecommendationProposed, RunInsights
 from common.core.notification_events import NotificationFailed, NotificationTest
 from common.core.price_events import (
     PriceBookHeld,
@@ -35,7 +35,7 @@ from common.core.price_events import (
     PriceSourceStale,
     RefreshPrices,
 )
-from common.core.reconciliation_events import SpendDriftFound
+from common.core.reconciliation_events import ReconcileSpend, SpendDriftFound
 
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
@@ -59,6 +59,9 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "brownout.settled": BrownoutSettled,
     "brownout.sighted": BrownoutSighted,
     "brownout.tick": BrownoutTick,
+    "insights.hourly": RunInsights,
+    "insights.daily": RunInsights,
+    "spend.reconcile": ReconcileSpend,
     "incident.opened": IncidentEvent,
     "incident.joined": IncidentEvent,
     "incident.acknowledged": IncidentEvent,

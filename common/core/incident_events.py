@@ -35,9 +35,13 @@ class IncidentEvent(Event):
     incident_id: str
     seq: int = Field(description="of the timeline's entry that tells the same")
     key: str = Field(
-        description="what it is an incident of: brownout:SCOPE, budget:ID or blind:SOURCE"
+        description="what it is an incident of: brownout:SCOPE, budget:ID, blind:SOURCE or "
+        "blind:SOURCE:MONITOR"
     )
     scope: str = Field(description="who is affected: a scope of brownouts, or budget:ID")
+    scopes: tuple[str, ...] = Field(
+        (), description="all who are affected, with `scope`, where one cause affects several"
+    )
     title: str
     severity: IncidentSeverity
     status: IncidentStatus

@@ -2,13 +2,16 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from common.core.events import Event, Topic
 
 
 class NotificationFailed(Event):
-    """A channel did not take a message, and it is not tried again."""
+    """A channel did not take a message, and it is not tried again.
+
+    Told once for a while: others that it does not take until then have none of these.
+    """
 
     topic: ClassVar[Topic] = "events"
     type: Literal["notification.failed"] = "notification.failed"
@@ -18,6 +21,9 @@ class NotificationFailed(Event):
     of_type: str
     attempts: int
     reason: str = Field(description="never an address or a secret")
+    rests_until: AwareDatetime | None = Field(
+        None, description="nothing is sent there until then; null: others are still tried"
+    )
 
 
 class NotificationTest(Event):

@@ -39,3 +39,10 @@ class SpendDriftFound(Event):
     unpriced_calls: Count = Field(description="calls of ours whose cost is not known in whole")
     models: tuple[str, ...] = Field(description="those with most of it, as the price list has them")
     keys: tuple[str, ...] = Field(description="the provider's ids of the keys that used more")
+
+
+class ReconcileSpend(Event):
+    """The command of every day: hold what providers billed of the last days against our events."""
+
+    topic: ClassVar[Topic] = "commands"
+    type: Literal["spend.reconcile"] = "spend.reconcile"

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 from common.llm.price_book import PriceBook, bundled_book
 from common.llm.unmetered import read_unmetered
 from common.runtime.engines import Engines, WarehouseWhenAsked
-from common.runtime.function_settings import PricingSettings, ProxySettings, TelemetrySettings
+from common.runtime.function_settings import (
+    InsightsSettings,
+    PricingSettings,
+    ProxySettings,
+    TelemetrySettings,
+)
 from common.runtime.settings import ReachSettings, environment_secret, read_settings
 
 if TYPE_CHECKING:
@@ -32,7 +37,9 @@ if TYPE_CHECKING:
     from common.gateway.gateway import Gateway
     from common.incidents.notifying import Notifier
     from common.incidents.taking import Incidents
+    from common.insights.running import Runs
     from common.pricing.refresh import Refresher
+    from common.reconciliation.running import Reconciliation
     from common.usage.apply_events import Applied
     from common.usage.gathering import Gathering
     from common.usage.telling import Telling
@@ -277,6 +284,42 @@ class App(Engines):
             warehouse=WarehouseWhenAsked(self),
             upstream=self._upstream,
             url=read_settings(PricingSettings).price_source_url,
+        )
+
+    @cached_property
+    def insights(self) -> "Runs":
+        """Looks for what deserves a look in the ledger."""
+        from common.insights.running import Runs
+        from common.runtime.insights import StoredBudgets
+        from common.runtime.spending import spent_of
+        from common.usage.spent import Spent
+
+        warehouse = WarehouseWhenAsked(self)
+        spent = Spent(self.documents, warehouse, self.clock)
+        return Runs(
+            self.documents,
+            warehouse,
+            self.bus,
+            self.clock,
+            self.entropy,
+            self.price_book,
+            StoredBudgets(self.documents, spent_of(spent)),
+        )
+
+    @cached_property
+    def reconciliation(self) -> "Reconciliation":
+        """Holds what providers billed against our events."""
+        from common.reconciliation.running import Reconciliation
+        from common.runtime.accounts import billed_accounts
+
+        return Reconciliation(
+            self.documents,
+            self.bus,
+            self.clock,
+            self.entropy,
+            WarehouseWhenAsked(self),
+            self.price_book,
+            billed_accounts(read_settings(InsightsSettings), lambda: self._upstream),
         )
 
     @cached_property

@@ -243,6 +243,26 @@ class PricingSettings(StateSettings, BusSettings, WarehouseSettings, ReachSettin
     )
 
 
+class InsightsSettings(StateSettings, BusSettings, WarehouseSettings, ReachSettings):
+    """Settings of the function `insights`."""
+
+    openai_admin_key: SecretStr | None = Field(
+        default=None,
+        description="Admin key of the OpenAI organisation, to read what it billed. None: its bills "
+        "are not held against our events.",
+    )
+    anthropic_admin_key: SecretStr | None = Field(
+        default=None,
+        description="Admin key of the Anthropic organisation, to read what it billed. None: its "
+        "bills are not held against our events.",
+    )
+
+    @field_validator("openai_admin_key", "anthropic_admin_key")
+    @classmethod
+    def _fit_for_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        return of_a_header(value)
+
+
 class ApiSettings(
     StateSettings,
     BusSettings,
@@ -285,6 +305,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "usage": UsageSettings,
     "budgets": BudgetsSettings,
     "pricing": PricingSettings,
+    "insights": InsightsSettings,
     "api": ApiSettings,
 }
 """By function."""
