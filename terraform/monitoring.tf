@@ -105,8 +105,6 @@ resource "google_monitoring_alert_policy" "watch" {
   documentation {
     content = each.value.remedy
   }
-
-  depends_on = [google_project_service.api]
 }
 
 # Cloud Scheduler writes no metric of its jobs, but a line of each attempt that fails.

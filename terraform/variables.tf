@@ -193,7 +193,7 @@ variable "telemetry" {
   default = null
 
   validation {
-    condition     = var.telemetry == null ? true : can(regex("^https://[^\\s?#]+$", var.telemetry.endpoint))
+    condition     = var.telemetry == null ? true : can(regex("^https://[^\\s?#]+$", var.telemetry.endpoint)) && !can(regex("/v1/(metrics|traces|logs)/?$", var.telemetry.endpoint))
     error_message = "telemetry.endpoint is an address that begins with https://, without the path /v1/metrics, such as \"https://otlp.datadoghq.com\"."
   }
 

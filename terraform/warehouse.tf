@@ -26,7 +26,7 @@ resource "google_bigquery_table" "table" {
   time_partitioning {
     type          = each.value.partition.type
     field         = each.value.partition.field
-    expiration_ms = each.value.expiry_days == null ? null : each.value.expiry_days * 24 * 60 * 60 * 1000
+    expiration_ms = try(each.value.expiry_days * 24 * 60 * 60 * 1000, null)
   }
 }
 

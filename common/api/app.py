@@ -29,6 +29,7 @@ from common.api.lease_routes import lease_operations
 from common.api.llm_test_routes import llm_test_operations
 from common.api.manifest_routes import manifest_operations
 from common.api.operations import PREFIX, Answer, AnyOperation, Call, NoBody, Services
+from common.api.override_routes import override_operations
 from common.api.price_book_routes import price_book_operations
 from common.api.price_routes import price_operations
 from common.api.problems import (
@@ -38,6 +39,7 @@ from common.api.problems import (
     as_invalid_input,
     problem_response,
 )
+from common.api.reconciliation_routes import reconciliation_operations
 from common.api.route_routes import route_operations
 from common.api.service_routes import service_operations
 from common.api.upstream_routes import upstream_operations
@@ -113,11 +115,13 @@ class Api:
             *usage_operations(),
             *price_operations(),
             *price_book_operations(),
+            *override_operations(),
             *channel_operations(),
             *brownout_operations(),
             *incident_operations(),
             *incident_report_operations(),
             *insight_operations(),
+            *reconciliation_operations(),
             *llm_test_operations(),
         ]
         self.operations = [*rows, *service_operations(rows)]

@@ -49,9 +49,7 @@ class ReviewView(View):
     summary: str
     cause: str
     actions: list[str]
-    numbers: NumbersView | None = Field(
-        None, description="as they were when it was written; told where one incident is read"
-    )
+    numbers: NumbersView | None = Field(None, description="told where a single incident is read")
 
 
 class IncidentView(View):
@@ -59,9 +57,11 @@ class IncidentView(View):
 
     id: str
     key: str = Field(
-        description="what it is an incident of: brownout:SCOPE, budget:ID or blind:SOURCE"
+        description="what it is an incident of: brownout:SCOPE, budget:ID, blind:SOURCE or "
+        "blind:SOURCE:MONITOR"
     )
     scope: str
+    scopes: list[str] = Field(description="all who are affected: one cause may affect several")
     title: str
     status: IncidentStatus
     severity: IncidentSeverity = Field(description="the highest there was")

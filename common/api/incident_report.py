@@ -49,7 +49,7 @@ def plain(text: str) -> str:
 def _course(story: StoryView) -> list[str]:
     rows = [
         ("Status", story.status),
-        ("Scope", story.scope),
+        ("Scope", ", ".join(story.scopes)),
         ("Opened", _by(story.opened_at, story.opened_by)),
         ("Acknowledged", _by(story.acknowledged_at, story.acknowledged_by)),
         ("Mitigated", _by(story.mitigated_at, None)),

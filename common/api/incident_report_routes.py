@@ -1,10 +1,10 @@
 """The numbers of incidents and their reports, over HTTP.
 
-When a review is written, the numbers of that moment are kept with it: minutes and calls are not
-kept for ever. Of every other incident they are computed when they are asked for.
+They are computed when they are asked for. With a review they are kept as soon as they will not
+change any more, because minutes are not kept for ever.
 """
 
-import logging
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,15 +15,12 @@ from common.api.incident_number_views import NumbersView, numbers_sentence, numb
 from common.api.incident_report import incident_report
 from common.api.incident_views import story
 from common.api.operations import Answer, AnyOperation, Asked, Call, NoBody, NoQuery, Operation
-from common.core.errors import StoreUnavailable
-from common.core.ports import Documents, Put, Ref
+from common.core.ports import Put, Ref
 from common.gateway.incident_changes import get_incident
 from common.incidents.incidents import Incident
-from common.incidents.review import NO_SCOPE
+from common.incidents.review import NO_SCOPE, TOO_EARLY
 from common.incidents.timeline import Entry, read_timeline
-from common.runtime.incident_numbers import IncidentNumbers
-
-logger = logging.getLogger(__name__)
+from common.runtime.incident_numbers import NOT_READ, IncidentNumbers
 
 MARKDOWN = "text/markdown; charset=utf-8"
 NUMBERS = "incident_numbers"
@@ -55,46 +52,44 @@ def incident_report_operations() -> list[AnyOperation]:
     ]  # fmt: skip
 
 
-async def kept_numbers(documents: Documents, incident: Incident) -> NumbersView | None:
-    """The numbers that were kept with its review; None where there is no review, or none were.
+async def tell_numbers(
+    call: Call[Any, Any], incident: Incident, entries: Sequence[Entry]
+) -> NumbersView:
+    """The numbers of an incident: those that are kept, or those of now.
 
     Raises:
-        StoreUnavailable: no answer in time.
+        StoreUnavailable: the state does not answer.
     """
-    if incident.status != "reviewed":
-        return None
-    [document] = await documents.get_many([Ref(NUMBERS, incident.id)])
-    if document is None or document.data["reviewed_at"] != incident.reviewed_at:
-        return None
-    return NumbersView.model_validate(document.data["numbers"])
-
-
-def with_numbers(told: Single[StoryView], numbers: NumbersView | None) -> Single[StoryView]:
-    """The story, with these numbers in its review."""
-    review = told.data.review
-    if review is None or numbers is None:
-        return told
-    reviewed = review.model_copy(update={"numbers": numbers})
-    return told.model_copy(update={"data": told.data.model_copy(update={"review": reviewed})})
-
-
-async def keep_numbers(call: Call[Any, Any]) -> None:
-    """Keep the numbers of now with the review of the incident that the call names, once for each.
-
-    Where that cannot be done they are computed whenever they are asked for, as long as they can be.
-    """
+    reviewed = incident.status == "reviewed"
     documents = call.services.documents
-    try:
-        incident = await get_incident(documents, call.path["id"])
-        if await kept_numbers(documents, incident) is not None:
-            return
-        numbers = await _computed(call, incident, await read_timeline(documents, incident.id))
-    except StoreUnavailable as error:
-        logger.warning("incidents.numbers_not_kept", extra={"cause": error.detail})
-        return
-    kept = {"reviewed_at": incident.reviewed_at, "numbers": numbers.model_dump(mode="json")}
-    # Whoever reviews it at this moment keeps the same; nothing else depends on the outcome.
-    await documents.commit([Put(Ref(NUMBERS, incident.id), kept)])
+    ref = Ref(NUMBERS, incident.id)
+    if reviewed:
+        [document] = await documents.get_many([ref])
+        if document is not None and document.data["reviewed_at"] == incident.reviewed_at:
+            return NumbersView.model_validate(document.data["numbers"])
+    services = call.services
+    reading = IncidentNumbers(documents, services.warehouse, services.policies)
+    view = numbers_view(await reading.of(incident, entries, call.now), call.now)
+    if reviewed and _is_settled(view):
+        kept = {"reviewed_at": incident.reviewed_at, "numbers": view.model_dump(mode="json")}
+        # Whoever asks at this moment keeps the same, and whoever asks next finds out if it failed.
+        await documents.commit([Put(ref, kept)])
+    return view
+
+
+async def told_with_numbers(call: Call[Any, Any], incident: Incident) -> Single[StoryView]:
+    """An incident and its timeline, and with its review its numbers.
+
+    Raises:
+        StoreUnavailable: the state does not answer.
+    """
+    entries = await read_timeline(call.services.documents, incident.id)
+    told = story(incident, entries, call.now)
+    if told.data.review is None or incident.status != "reviewed":
+        return told
+    numbers = await tell_numbers(call, incident, entries)
+    review = told.data.review.model_copy(update={"numbers": numbers})
+    return told.model_copy(update={"data": told.data.model_copy(update={"review": review})})
 
 
 async def _numbers(call: Call[NoQuery, NoBody]) -> Answer:
@@ -126,19 +121,14 @@ async def _story_and_numbers(
     documents = call.services.documents
     incident = await get_incident(documents, call.path["id"])
     entries = await read_timeline(documents, incident.id)
-    kept = await kept_numbers(documents, incident)
-    view = await _computed(call, incident, entries) if kept is None else kept
-    return story(incident, entries, call.now), view
+    return story(incident, entries, call.now), await tell_numbers(call, incident, entries)
 
 
-async def _computed(
-    call: Call[Any, Any],
-    incident: Incident,
-    entries: list[Entry],
-) -> NumbersView:
-    services = call.services
-    reading = IncidentNumbers(services.documents, services.warehouse, services.policies)
-    return numbers_view(await reading.of(incident, entries, call.now), call.now)
+def _is_settled(view: NumbersView) -> bool:
+    """Whether they will be the same whenever they are computed, as long as they can be."""
+    costs = (view.cost.before, view.cost.during, view.cost.after)
+    is_told = view.calls.reason in {None, NO_SCOPE}
+    return is_told and {NOT_READ, TOO_EARLY}.isdisjoint(each.reason for each in costs)
 
 
 def _sources(call: Call[Any, NoBody], view: NumbersView) -> list[Source]:

@@ -17,11 +17,14 @@ from common.api.incident_models import (
     StoryView,
     TextBody,
 )
-from common.api.incident_report_routes import keep_numbers, kept_numbers, with_numbers
-from common.api.incident_views import incident_shown, incident_view, story
+from common.api.incident_report_routes import told_with_numbers
+from common.api.incident_views import incident_shown, incident_view, still_off
 from common.api.instants import Instant
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
-from common.api.writes import change
+from common.api.writes import Shown, change
+from common.brownout.modes import Mode
+from common.brownout.standings import modes_now
+from common.brownout.state import read_state
 from common.core.errors import PublishFailed, StoreUnavailable
 from common.gateway.brownout_changes import canonical_scope
 from common.gateway.changes import Plan
@@ -36,7 +39,7 @@ from common.incidents.actions import (
 )
 from common.incidents.incidents import Incident, Review
 from common.incidents.taking import find_incidents
-from common.incidents.timeline import publish_entries, read_timeline
+from common.incidents.timeline import publish_entries
 from common.runtime.incidents import rules_of
 
 logger = logging.getLogger(__name__)
@@ -87,7 +90,9 @@ def incident_operations() -> list[AnyOperation]:
         ),
         Operation(
             "review_incident", "POST", "/incidents/{id}:review", "Say what is to be learned of it",
-            Single[IncidentView], _reviewed, NoQuery, ReviewBody,
+            Single[IncidentView],
+            _doing("review", lambda body: lambda seen, by: write_review(seen, _review(body), by)),
+            NoQuery, ReviewBody,
         ),
     ]  # fmt: skip
 
@@ -121,10 +126,8 @@ async def _list(call: Call[IncidentQuery, NoBody]) -> Answer:
 
 
 async def _get(call: Call[NoQuery, NoBody]) -> Answer:
-    documents = call.services.documents
-    incident = await get_incident(documents, call.path["id"])
-    told = story(incident, await read_timeline(documents, incident.id), call.now)
-    return Answer(with_numbers(told, await kept_numbers(documents, incident)))
+    incident = await get_incident(call.services.documents, call.path["id"])
+    return Answer(await told_with_numbers(call, incident))
 
 
 async def _open(call: Call[NoQuery, IncidentBody]) -> Answer:
@@ -145,22 +148,27 @@ def _doing(name: str, act_of: Callable[[Any], Act]) -> Callable[[Call[Any, Any]]
     return answer
 
 
-async def _reviewed(call: Call[NoQuery, ReviewBody]) -> Answer:
-    review = _review(call.body)
-    plan = act_on(call.path["id"], "review", lambda seen, by: write_review(seen, review, by))
-    answer = await _changed(call, plan)
-    await keep_numbers(call)
-    return answer
-
-
 async def _changed(call: Call[Any, Any], plan: Plan[Incident]) -> Answer:
-    answer = await change(call, plan, lambda incident: incident_shown(incident, call.now))
+    off = await _off_normal(call)
+
+    def show(incident: Incident) -> Shown:
+        return incident_shown(incident, call.now, still_off(incident, off))
+
+    answer = await change(call, plan, show)
     try:
         await publish_entries(call.services.documents, call.services.bus)
     except (StoreUnavailable, PublishFailed) as error:
         # They wait in the store, and the minute's command publishes them.
         logger.warning("incidents.unpublished", extra={"cause": error.detail})
     return answer
+
+
+async def _off_normal(call: Call[Any, Any]) -> dict[str, str]:
+    """The scopes that are not normal now, and their modes."""
+    state = await read_state(call.services.documents)
+    policy = await call.services.policies.of(state.policy_version)
+    modes = modes_now(state, policy.recovery, call.now)
+    return {scope: mode.word for scope, mode in modes.items() if mode > Mode.NORMAL}
 
 
 def _review(body: ReviewBody) -> Review:

@@ -1,13 +1,13 @@
 """Incidents as the API shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from common.api.envelopes import Single, state_source
 from common.api.incident_models import EntryView, IncidentView, ReviewView, StoryView
 from common.api.writes import Shown
-from common.incidents.incidents import Incident
+from common.incidents.incidents import Incident, named
 from common.incidents.timeline import Entry
 
 
@@ -15,10 +15,11 @@ def incident_view(incident: Incident, now: datetime) -> IncidentView:
     return IncidentView(**_fields(incident, now))
 
 
-def incident_shown(incident: Incident, now: datetime) -> Shown:
+def incident_shown(incident: Incident, now: datetime, hint: str = "") -> Shown:
+    """`hint` is a sentence behind the one that says how it stands."""
     view = Single[IncidentView](
         as_of=now,
-        answer=sentence(incident),
+        answer=f"{sentence(incident)} {hint}".rstrip(),
         data=incident_view(incident, now),
         sources=[state_source(now)],
     )
@@ -56,6 +57,20 @@ def sentence(incident: Incident) -> str:
     )
 
 
+def still_off(incident: Incident, modes: Mapping[str, str]) -> str:
+    """What to know of an incident that is closed while calls are still treated otherwise.
+
+    `modes` has the scopes that are not normal. Empty where none of them is one of the incident.
+    """
+    off = [f"{scope} is {modes[scope]}" for scope in incident.scopes if scope in modes]
+    if not incident.closed or not off:
+        return ""
+    return (
+        f"But {named(off)}: closing it does not change that, and it is open again if that gets"
+        " worse; `cloudops brownout status` says what holds it."
+    )
+
+
 def _since(incident: Incident) -> datetime:
     at = {
         "open": incident.raised_at,
@@ -73,6 +88,7 @@ def _fields(incident: Incident, now: datetime) -> dict[str, Any]:
         "id": incident.id,
         "key": incident.key,
         "scope": incident.scope,
+        "scopes": list(incident.scopes),
         "title": incident.title,
         "status": incident.status,
         "severity": incident.severity,

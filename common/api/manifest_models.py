@@ -28,8 +28,10 @@ from common.gateway.manifest_objects import (
     budget_step,
     key_step,
     member_step,
+    routes_step,
     upstream_step,
 )
+from common.routing.rules import RouteTable
 
 MOST_OBJECTS = 200
 _CREDENTIAL = re.compile(
@@ -49,6 +51,12 @@ class NamedUpstream(UpstreamBody):
     name: Slug
 
 
+class OwnedRoutes(RouteTable):
+    """All rules of one organisation."""
+
+    org: Slug
+
+
 class ManifestBody(Asked):
     """What an installation is to hold. What is left out stays as it is."""
 
@@ -58,6 +66,7 @@ class ManifestBody(Asked):
     projects: list[ProjectBody] = Field([])
     agents: list[AgentBody] = Field([])
     upstreams: list[NamedUpstream] = Field([])
+    routes: list[OwnedRoutes] = Field([], description="all rules of an organisation, in order")
     keys: list[KeyBody] = Field([])
     budgets: list[BudgetBody] = Field([])
 
@@ -70,10 +79,6 @@ def read_manifest(given: Mapping[str, Any]) -> Manifest:
         InvalidInput: names the place and what is right.
     """
     _refuse_secrets(given)
-    if "routes" in given:
-        raise InvalidInput(
-            "routes cannot be applied by this version: leave the section out", field="routes"
-        )
     try:
         body = ManifestBody.model_validate(given)
     except ValidationError as error:
@@ -100,6 +105,8 @@ def _steps(body: ManifestBody) -> Iterator[Step]:
         yield member_step(named, f"agents.{at}")
     for at, upstream in enumerate(body.upstreams):
         yield upstream_step(record_of(upstream.name, upstream), f"upstreams.{at}")
+    for at, owned in enumerate(body.routes):
+        yield routes_step(owned.org, RouteTable(rules=owned.rules), f"routes.{at}")
     for at, terms in enumerate(body.budgets):
         yield budget_step(budget_of(terms, terms.id, "", terms.scope), f"budgets.{at}")
 

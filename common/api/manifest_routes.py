@@ -4,6 +4,7 @@ Both answer 200 for a file that is right. An apply that could not finish says wh
 stopped it, and the keys it has made, whose texts are nowhere else: applying again finishes.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,12 +32,12 @@ _UNSHOWN = frozenset(
 
 class PlanBody(Asked):
     manifest: dict[str, Any] = Field(
-        description="name, orgs, teams, projects, agents, upstreams, keys, budgets"
+        description="name, orgs, teams, projects, agents, upstreams, routes, keys, budgets"
     )
     prune: bool = Field(
         default=False,
         description="also end what applies of this name have made and the file no longer holds:"
-        " budgets are paused, keys revoked, upstreams removed",
+        " budgets are paused, keys revoked, upstreams and rules removed",
     )
 
 
@@ -163,15 +164,18 @@ def _view(planned: Planned) -> ChangeView:
         kind=planned.step.kind,
         id=planned.step.id,
         action=planned.action,
-        before=_shown(planned.before),
-        after=_shown(planned.after),
+        before=_shown(planned.step.kind, planned.before),
+        after=_shown(planned.step.kind, planned.after),
         version=planned.version,
     )
 
 
-def _shown(data: Mapping[str, Value] | None) -> dict[str, Any] | None:
+def _shown(kind: Kind, data: Mapping[str, Value] | None) -> dict[str, Any] | None:
     if data is None:
         return None
+    if kind == "routes":
+        # Stored as text, each version with its author and time.
+        return {"org": data["org"], "rules": json.loads(data["rules"])}
     shown = {name: value for name, value in data.items() if name not in _UNSHOWN}
     budget = shown.get("budget")
     if isinstance(budget, Mapping):

@@ -104,6 +104,7 @@ class FiguresView(View):
     estimated_cost_nanos: int
     unpriced_calls: int = Field(description="calls whose whole cost is not known")
     unpriced_reasons: dict[str, int]
+    restated_calls: int = Field(description="calls whose cost was corrected since, which is in it")
     simulated_calls: int
     simulated_cost: Usd
     simulated_cost_nanos: int
@@ -266,6 +267,8 @@ def sentence(total: Figures, chosen: Filter) -> str:
     if total.unpriced_calls:
         reasons = ", ".join(f"{why} {count:,}" for why, count in total.unpriced_reasons.items())
         notes.append(f"{total.unpriced_calls:,} unpriced ({reasons})")
+    if total.restated_calls:
+        notes.append(f"{total.restated_calls:,} restated")
     if total.simulated_calls:
         cost = usd_text(total.simulated_nanos)
         notes.append(f"{total.simulated_calls:,} simulated (${cost}, no real money)")
@@ -327,6 +330,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "estimated_cost_nanos": figures.estimated_nanos,
         "unpriced_calls": figures.unpriced_calls,
         "unpriced_reasons": dict(figures.unpriced_reasons),
+        "restated_calls": figures.restated_calls,
         "simulated_calls": figures.simulated_calls,
         "simulated_cost": usd_text(figures.simulated_nanos),
         "simulated_cost_nanos": figures.simulated_nanos,

@@ -74,9 +74,8 @@ def seconds_by_mode(
     lasted = dict.fromkeys(Mode, timedelta())
     begun = since
     for change in sorted(changes, key=lambda each: (each.event_time, each.seq)):
-        moment = max(begun, change.event_time)
-        lasted[_highest(standing)] += moment - begun
-        begun, standing[change.scope] = moment, change.after
+        lasted[_highest(standing)] += change.event_time - begun
+        begun, standing[change.scope] = change.event_time, change.after
     lasted[_highest(standing)] += until - begun
     return {mode.word: round(time.total_seconds()) for mode, time in lasted.items()}
 

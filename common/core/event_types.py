@@ -10,6 +10,7 @@ from common.core.brownout_events import (
     BrownoutSighted,
     BrownoutTick,
 )
+from common.core.correction_events import UsageCorrected
 from common.core.events import (
     BoundViolated,
     BudgetChanged,
@@ -39,6 +40,7 @@ from common.core.reconciliation_events import ReconcileSpend, SpendDriftFound
 
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
+    "usage.corrected": UsageCorrected,
     "key.created": KeyEvent,
     "key.rotated": KeyEvent,
     "key.revoked": KeyEvent,

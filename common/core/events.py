@@ -86,10 +86,15 @@ class Settlement(BaseModel):
     nanos: Nanos
 
 
-class UsageEvent(Event):
-    """One call through `proxy`, published once before its request ends. The id is the call's id."""
+class CountedEvent(Event):
+    """What is counted in the sums of usage: a call, or what is corrected of one."""
 
     topic: ClassVar[Topic] = "usage"
+
+
+class UsageEvent(CountedEvent):
+    """One call through `proxy`, published once before its request ends. The id is the call's id."""
+
     type: Literal["usage.call"] = "usage.call"
 
     # Who. All of it comes from the key; null where no valid key was shown.
@@ -102,6 +107,10 @@ class UsageEvent(Event):
     user_hash: str | None = Field(description="keyed hash of x-gateway-user")
     session_hash: str | None = Field(description="keyed hash of x-gateway-session")
     tags: dict[str, str]
+    prefix_hash: str | None = Field(
+        None, description="keyed hash of the prompt's instructions and tools; null: it has none"
+    )
+    prefix_bytes: Count = Field(0, description="how long these are, as JSON")
 
     # What was called.
     protocol: str

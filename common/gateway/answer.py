@@ -68,6 +68,8 @@ class Answer:
                 headers.append((b"x-gateway-budget-resets-in-s", seconds))
             if refusal.limit is not None:
                 headers.append((b"x-gateway-limit", refusal.limit.encode()))
+            if refusal.brownout is not None:
+                headers += brownout_headers(*refusal.brownout)
             if refusal.retry_after_s is not None:
                 headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
             await self.start(refusal.status, headers)
@@ -78,6 +80,11 @@ class Answer:
         else:
             return False
         return True
+
+
+def brownout_headers(mode: str, episode: str) -> RawHeaders:
+    """In which mode a call was treated, and in which episode of it."""
+    return [header("x-brownout-mode", mode), header("x-brownout-episode", episode)]
 
 
 def header(name: str, value: str) -> tuple[bytes, bytes]:

@@ -2,19 +2,26 @@
 
 `x-gateway-agent` is obeyed within the key's `may_act_as`, `x-gateway-tags` for tag names that the
 key opens; user and session are kept as keyed hashes. Anything else is dropped and named in
-`x-gateway-warning`, never obeyed: spend cannot be forged onto another team.
+`x-gateway-warning`, never obeyed: spend cannot be forged onto another team. The same goes for what
+a call wishes of a brownout: `x-priority` above what the key grants, `x-brownout: strict` without
+the grant, and words that are none.
 """
 
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from common.gateway.keys import Key
+from common.brownout.modes import PRIORITIES
+from common.gateway.keys import Key, granted_priority
 
 AGENT_HEADER = "x-gateway-agent"
 TAGS_HEADER = "x-gateway-tags"
 USER_HEADER = "x-gateway-user"
 SESSION_HEADER = "x-gateway-session"
+PRIORITY_HEADER = "x-priority"
+STRICT_HEADER = "x-brownout"
+STRICT = "strict"
+"""The one word of `x-brownout`."""
 GATEWAY_HEADERS = frozenset(
     {
         *("x-gateway-key", "x-gateway-fit", "x-gateway-route", "x-gateway-cost-event"),
@@ -53,6 +60,7 @@ def attribute(key: Key, headers: Mapping[str, str], hash_key: bytes) -> Attribut
     unknown = [n for n in headers if n.startswith("x-gateway-") and n not in GATEWAY_HEADERS]
     if unknown:
         warnings.append(f"{len(unknown)} unknown x-gateway-* headers ignored")
+    warnings += _not_granted(key, headers)
     return Attribution(
         key=key,
         agent=agent,
@@ -61,6 +69,35 @@ def attribute(key: Key, headers: Mapping[str, str], hash_key: bytes) -> Attribut
         session_hash=_hash(headers.get(SESSION_HEADER), hash_key),
         warnings=tuple(warnings),
     )
+
+
+def is_strict(key: Key, headers: Mapping[str, str]) -> bool:
+    """Whether a call is to be answered as it asks or not at all, and its key may ask for that."""
+    return key.policy.may_opt_out and _word(headers, STRICT_HEADER) == STRICT
+
+
+def _not_granted(key: Key, headers: Mapping[str, str]) -> list[str]:
+    """What a call wishes of a brownout and does not get."""
+    warnings = []
+    wished = _word(headers, PRIORITY_HEADER)
+    given = granted_priority(key.policy, wished)
+    if wished and wished not in PRIORITIES:
+        known = ", ".join(PRIORITIES)
+        warnings.append(f"{PRIORITY_HEADER} is none of {known}; taken as {given.word}")
+    elif wished and PRIORITIES[wished] > given:
+        warnings.append(
+            f"{PRIORITY_HEADER}: {wished} is not granted to this key; taken as {given.word}"
+        )
+    word = _word(headers, STRICT_HEADER)
+    if word and word != STRICT:
+        warnings.append(f"{STRICT_HEADER} takes the word {STRICT} alone; ignored")
+    elif word and not key.policy.may_opt_out:
+        warnings.append(f"{STRICT_HEADER}: {STRICT} is not granted to this key; ignored")
+    return warnings
+
+
+def _word(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "").strip().lower()
 
 
 def _tags(text: str, key: Key, warnings: list[str]) -> dict[str, str]:

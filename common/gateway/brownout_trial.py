@@ -24,6 +24,7 @@ from common.gateway.brownouts import Brownouts
 from common.gateway.call import Call
 from common.gateway.choice import Target, choose_target, forwardable
 from common.gateway.control import Control
+from common.gateway.credentials import Payer
 from common.gateway.directory import Directory
 from common.gateway.keys import Key, KeyPolicy
 from common.gateway.refusals import Refusal
@@ -119,7 +120,7 @@ async def try_out(
     )
     refused: Refusal | None = None
     try:
-        treated = brownouts.treat(call, key, forwarded, target, {})
+        treated = brownouts.treat(call, key, forwarded, target, {}, payer=_nobody)
     except Refusal as refusal:
         refused = refusal
     made = call.treatment
@@ -155,6 +156,11 @@ async def _copy(
     copy = BrownoutCopy(Policies(documents, lambda: enforced, policy_from_data))
     await copy.learn(Document(STATE, state.to_data(), ""))
     return copy
+
+
+def _nobody() -> Payer:
+    """No edit rests: what a provider has refused is known to each instance alone."""
+    return Payer("", own=False)
 
 
 def _never_drawn(text: str) -> float:

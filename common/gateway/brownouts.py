@@ -2,11 +2,10 @@
 
 In normal mode nothing here runs and the client's bytes go out untouched. An edit is only made where
 it is known to be safe; where a provider refuses an edited request all the same, the request is sent
-once more as it came, and that edit rests for an hour.
+once more as it came. Where it is answered then, one edit is to blame, and rests for an hour.
 """
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -19,24 +18,22 @@ from common.brownout.state import State
 from common.core.events import EditMade
 from common.core.ports import Clock
 from common.gateway.access import may_use
+from common.gateway.attribution import STRICT, STRICT_HEADER, is_strict
 from common.gateway.brownout_copy import BrownoutCopy
 from common.gateway.call import Call
 from common.gateway.choice import Target, recipient_of, with_model_in_path
+from common.gateway.credentials import Payer
 from common.gateway.destinations import Destination
 from common.gateway.evidence_of_calls import evidence_of, has_failed
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
+from common.gateway.refused_edits import RefusedEdits
 from common.gateway.treatment import Treatment
 from common.llm.paths import Endpoint
+from common.llm.reductions.blame import blamed
 from common.llm.reductions.reduce import Reduction, name_of, reduce
 from common.llm.reductions.wanted import UseModel, Wanted
 
-logger = logging.getLogger(__name__)
-
-PRIORITY_HEADER = "x-priority"
-STRICT_HEADER = "x-brownout"
-RESTS_S = 3600.0
-MOST_RESTING = 1_000
 MOST_WAIT_S = 30
 SHED_WAIT_S = 60
 """SDKs honour a longer wait in part or not at all."""
@@ -45,6 +42,7 @@ _LONGEST_KEY = 64
 _BAD_REQUESTS = frozenset({400, 422})
 _NO_SUCH_MODEL = frozenset({403, 404})
 """How providers refuse a model that they do not have, or not for this account."""
+_SUCCESS = range(200, 300)
 
 
 @dataclass(slots=True)
@@ -62,10 +60,20 @@ class Brownouts:
     draw: Draw
     entropy: Callable[[int], bytes]
     own: OwnEvidence = field(default_factory=OwnEvidence)
-    _resting: dict[tuple[str, str], float] = field(default_factory=dict)
+    refused: RefusedEdits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refused = RefusedEdits(self.clock)
 
     def treat(
-        self, call: Call, key: Key, endpoint: Endpoint, target: Target, headers: Mapping[str, str]
+        self,
+        call: Call,
+        key: Key,
+        endpoint: Endpoint,
+        target: Target,
+        headers: Mapping[str, str],
+        *,
+        payer: Callable[[], Payer],
     ) -> Target:
         """The call as it is to be sent; `call.treatment` says what was done, if anything.
 
@@ -75,6 +83,7 @@ class Brownouts:
             endpoint: where it was sent.
             target: where it goes, as its client sent it.
             headers: of the request, lower-case names.
+            payer: says what is going to pay for it.
 
         Raises:
             Refusal: brownout_shed, brownout_strict.
@@ -86,18 +95,20 @@ class Brownouts:
         decision = decide(state, policy, caller, self.clock.now(), self.draw, own=own)
         if decision is None:
             return target
-        strict = self._is_strict(call, key, headers)
         made = plan(policy, decision, caller, target.facts.model)
         call.treatment = treatment = Treatment(decision, made.strategy, policy.enforced, target)
-        if strict:
+        if is_strict(key, headers):
             if decision.mode == Mode.EMERGENCY and caller.priority < Priority.CRITICAL:
                 self._refuse_strict(treatment)
             return target
         if policy.enforced:
-            self._let_in(treatment, made, caller)
+            self._let_in(call, treatment, made, caller.priority)
             treatment.retries = made.retries
         made = self._without_models_in_trouble(made, caller, state, policy)
-        reduction = self._reduced(call, key, endpoint, target, made, failing=decision.failing)
+        wanted = self._not_refused(made.wanted, key, target, payer)
+        recipient = recipient_of(endpoint, target, call.book)
+        failing = decision.failing
+        reduction = reduce(target.body, recipient, wanted, call.book, may_miss_cache=failing)
         treatment.edits = _edits(reduction, enforced=policy.enforced) + _gateways_edits(
             made, enforced=policy.enforced
         )
@@ -143,14 +154,27 @@ class Brownouts:
 
     def was_refused(self, call: Call, status: int) -> bool:
         """Whether a provider's refusal may be due to an edit: then the original is sent."""
-        return call.treatment is not None and bool(_blamed(call.treatment, status))
+        if call.treatment is None:
+            return False
+        applied = [edit.name for edit in call.treatment.applied]
+        if status in _NO_SUCH_MODEL:
+            return "model" in applied
+        return status in _BAD_REQUESTS and bool(applied)
 
-    def take_back(self, call: Call, status: int) -> Target:
-        """The call as its client sent it, after its edited form was refused."""
+    def take_back(self, call: Call, status: int, said: bytes) -> Target:
+        """The call as its client sent it, after its edited form was refused.
+
+        Args:
+            call: one that was edited.
+            status: that of the refusal.
+            said: the beginning of the provider's error.
+        """
         treatment = call.treatment
         if treatment is None:
             raise LookupError("nothing was edited")
-        treatment.blamed = _blamed(treatment, status)
+        applied = [edit.name for edit in treatment.applied]
+        treatment.blamed = ("model",) if status in _NO_SUCH_MODEL else blamed(applied, said)
+        treatment.refused_by = call.payer
         treatment.edits = tuple(
             each.model_copy(update={"outcome": "rejected"}) if each.outcome == "applied" else each
             for each in treatment.edits
@@ -158,51 +182,50 @@ class Brownouts:
         return treatment.original
 
     def judge(self, call: Call, status: int) -> None:
-        """Whether the original was accepted: then the edits are to blame, and rest for an hour."""
-        treatment = call.treatment
-        if treatment is None or status in _BAD_REQUESTS | _NO_SUCH_MODEL:
-            return
-        now = self.clock.monotonic()
-        if len(self._resting) >= MOST_RESTING:
-            self._resting = {each: at for each, at in self._resting.items() if at > now}
-        for name in treatment.blamed:
-            if len(self._resting) < MOST_RESTING:
-                model = treatment.original.facts.model or ""
-                self._resting[model, name] = now + RESTS_S
-                logger.warning("brownout.edit_refused", extra={"model": model, "edit": name})
+        """What the original was answered with: a success puts the blame on edits, which rest.
 
-    def _is_strict(self, call: Call, key: Key, headers: Mapping[str, str]) -> bool:
-        if headers.get(STRICT_HEADER, "").strip().lower() != "strict":
-            return False
-        if not key.policy.may_opt_out:
-            call.warnings += (f"{STRICT_HEADER}: strict is not granted to this key; ignored",)
-        return key.policy.may_opt_out
+        Anything else says nothing of them: a limit or a fault of the provider's, a request that is
+        wrong by itself, or an account that may do less.
+        """
+        treatment = call.treatment
+        if treatment is None or treatment.refused_by is None or status not in _SUCCESS:
+            return
+        for name in treatment.blamed:
+            self.refused.rest(treatment.original, treatment.refused_by, name)
 
     def _refuse_strict(self, treatment: Treatment) -> None:
         if treatment.enforced:
             raise Refusal(
                 "brownout_strict",
                 "An emergency is on, and this call may not be answered with less. Send it again "
-                f"later, or without {STRICT_HEADER}: strict.",
+                f"later, or without {STRICT_HEADER}: {STRICT}.",
+                brownout=(treatment.decision.mode.word, treatment.decision.episode),
                 retry_after_s=self._seconds(MOST_WAIT_S),
             )
 
-    def _let_in(self, treatment: Treatment, made: Plan, caller: Caller) -> None:
-        mode = treatment.decision.mode.word
+    def _let_in(self, call: Call, treatment: Treatment, made: Plan, priority: Priority) -> None:
+        """Refuse a call that is shed, or not drawn.
+
+        What is drawn is the call, not its conversation: one that is refused may come back and be
+        served, and of each conversation's calls the same share is. The mode is drawn by the
+        conversation, and does not flip with it.
+        """
+        mode, episode = treatment.decision.mode.word, treatment.decision.episode
         if made.shed:
             raise Refusal(
                 "brownout_shed",
-                f"Calls of priority {caller.priority.word} are not served while the mode is "
+                f"Calls of priority {priority.word} are not served while the mode is "
                 f"{mode}. Send it again when it is over.",
+                brownout=(mode, episode),
                 retry_after_s=self._seconds(SHED_WAIT_S),
                 helps_to_retry=False,
             )
-        episode = treatment.decision.episode
-        if self.draw(f"{episode} admit {caller.conversation}") >= made.let_in:
+        if self.draw(f"{episode} admit {call.id}") >= made.let_in:
             raise Refusal(
                 "brownout_shed",
-                f"Only a part of the calls of priority {caller.priority.word} is served while the "
+                f"Only a part of the calls of priority {priority.word} is served while the "
                 f"mode is {mode}. Send it again shortly.",
+                brownout=(mode, episode),
                 retry_after_s=self._seconds(MOST_WAIT_S),
             )
 
@@ -218,38 +241,19 @@ class Brownouts:
         )
         return replace(made, wanted=wanted)
 
-    def _reduced(
-        self,
-        call: Call,
-        key: Key,
-        endpoint: Endpoint,
-        target: Target,
-        made: Plan,
-        *,
-        failing: bool,
-    ) -> Reduction:
-        model = target.facts.model
-        now = self.clock.monotonic()
-        wanted = [
-            each
-            for each in made.wanted
-            if _is_allowed(each, key, target)
-            and self._resting.get((model or "", name_of(each)), now) <= now
-        ]
-        recipient = recipient_of(endpoint, target, call.book)
-        return reduce(target.body, recipient, wanted, call.book, may_miss_cache=failing)
+    def _not_refused(
+        self, wanted: Sequence[Wanted], key: Key, target: Target, payer: Callable[[], Payer]
+    ) -> list[Wanted]:
+        """What the key covers and the provider has not refused lately."""
+        allowed = [each for each in wanted if _is_allowed(each, key, target)]
+        if not allowed:
+            return allowed
+        pays = payer()
+        return [each for each in allowed if not self.refused.rests(target, pays, name_of(each))]
 
     def _seconds(self, most: int) -> int:
         """A wait that spreads out those who come back."""
         return 1 + int.from_bytes(self.entropy(4), "big") % most
-
-
-def _blamed(treatment: Treatment, status: int) -> tuple[str, ...]:
-    """The edits that a provider's refusal may be due to."""
-    applied = tuple(edit.name for edit in treatment.applied)
-    if status in _NO_SUCH_MODEL:
-        return tuple(name for name in applied if name == "model")
-    return applied if status in _BAD_REQUESTS else ()
 
 
 def even_draw(hash_key: bytes) -> Draw:

@@ -13,6 +13,7 @@ import orjson
 
 from common.core.events import Attempt, Event, Outcome, UsageEvent
 from common.gateway.attribution import Attribution
+from common.gateway.credentials import Payer
 from common.gateway.destinations import VENDORS, Destination
 from common.gateway.spend import Spend
 from common.gateway.treatment import Treatment
@@ -60,6 +61,8 @@ class Call:
     book: PriceBook
     facts: CallFacts = field(default_factory=lambda: CallFacts(readable=False))
     attribution: Attribution | None = None
+    prefix_hash: str | None = None
+    """Keyed, of `facts.prefix`."""
     destination: Destination | None = None
     model_asked: str | None = None
     credential: str | None = None
@@ -128,6 +131,19 @@ class Call:
         return destination.provider if destination is not None else None
 
     @property
+    def price_list(self) -> str:
+        """What its prices are looked up under."""
+        destination = self.destination or VENDORS.get(self.endpoint.upstream)
+        return destination.price_list if destination is not None else ""
+
+    @property
+    def payer(self) -> Payer:
+        """What paid for its last request."""
+        if self.managed:
+            return Payer(self.credential or "", own=False)
+        return Payer(self.provider_key_hash or "", own=True)
+
+    @property
     def cost(self) -> Cost:
         """Settled once, with the price book of the call's arrival."""
         if self._cost is None:
@@ -144,7 +160,7 @@ class Call:
             self.metered or Metered(output_bytes=self.response_bytes),
             self.facts,
             book=self.book,
-            provider=self.provider or "",
+            provider=self.price_list,
             at=self.started_at,
         )
 
@@ -160,7 +176,7 @@ class Call:
             asked=treatment.original.facts.model,
             sent=self.facts.model,
             book=self.book,
-            provider=self.provider or "",
+            provider=self.price_list,
             at=self.started_at,
         )
 
@@ -201,6 +217,8 @@ class Call:
             user_hash=who.user_hash if who else None,
             session_hash=who.session_hash if who else None,
             tags=dict(who.tags) if who else {},
+            prefix_hash=self.prefix_hash,
+            prefix_bytes=self.facts.prefix.size_bytes if self.facts.prefix else 0,
             protocol=self.protocol.name,
             endpoint=self.endpoint.name if isinstance(self.endpoint, Endpoint) else "unsupported",
             upstream=self.upstream_host,

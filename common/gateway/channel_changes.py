@@ -1,6 +1,8 @@
 """The life of a channel for notifications: made or replaced, removed, tried, and found again."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,15 +18,20 @@ from common.incidents.notices import ChannelState, state_ref
 
 LONGEST_LABEL = 63
 LONGEST_ADDRESS = 2_000
+_HERE = re.compile(r"http://127\.0\.0\.1(:\d{1,5})?(/|$)")
 
 IsExpected: TypeAlias = Callable[[Channel | None], bool]
 """Whether what is stored, None for nothing, is what the one who asks has seen."""
 
 
-def check_receiver(url: str) -> None:
+def check_receiver(url: str, *, local: bool = False) -> None:
     """Refuse an address that no message must be sent to; the refusal does not repeat it.
 
     Names are judged again when they are resolved: a public name may lead inside.
+
+    Args:
+        url: the address.
+        local: the installation is one on a laptop, and receivers on the same one are as well.
 
     Raises:
         InvalidInput: not https, private, a machine's metadata server, or no address.
@@ -40,6 +47,8 @@ def check_receiver(url: str) -> None:
         raise InvalidInput("an address is needed, as https://host/path", field="url")
     if any(len(label) > LONGEST_LABEL for label in labels):
         raise InvalidInput("an address is needed, as https://host/path", field="url")
+    if local and is_here(url):
+        return
     if parts.scheme != "https":
         raise InvalidInput("an address begins with https://", field="url")
     if parts.username is not None or parts.fragment:
@@ -48,21 +57,27 @@ def check_receiver(url: str) -> None:
         raise InvalidInput("the address is inside the own network", field="url")
 
 
-def put_channel(channel: Channel, is_expected: IsExpected) -> Plan[Channel]:
-    """Plan to make a channel or replace it whole.
+def is_here(url: str) -> bool:
+    """Whether it is `http://127.0.0.1`, with a port perhaps. Never raises."""
+    return _HERE.match(url) is not None
 
-    The plan raises VersionConflict if the stored one is not expected.
+
+def put_channel(channel: Channel, is_expected: IsExpected, *, local: bool = False) -> Plan[Channel]:
+    """Plan to make a channel or replace it whole. What is changed is not broken any more.
+
+    `local`: its receiver may be on this machine. The plan raises VersionConflict if the stored one
+    is not expected.
 
     Raises:
         InvalidInput: names the field and the right form.
     """
     check_channel(channel)
     if channel.url is not None:
-        check_receiver(channel.url)
+        check_receiver(channel.url, local=local)
 
     async def plan(read: Read, moment: Moment) -> Change[Channel]:
         del moment
-        [document] = await read([channel_ref(channel.name)])
+        [document, kept] = await read([channel_ref(channel.name), state_ref(channel.name)])
         stored = None if document is None else Channel.from_document(document)
         if not is_expected(stored):
             raise _unexpected(channel.name, stored)
@@ -71,6 +86,10 @@ def put_channel(channel: Channel, is_expected: IsExpected) -> Plan[Channel]:
             writes = (Create(channel_ref(channel.name), channel.to_data()),)
         elif stored != channel:
             writes = (Put(document.ref, channel.to_data(), if_version=document.version),)
+            state = ChannelState.from_document(kept)
+            if kept is not None and state.broken is not None:
+                mended = replace(state, broken=None)
+                writes = (*writes, Put(kept.ref, mended.to_data(), if_version=kept.version))
         return Change(
             result=channel,
             action=f"channel.{'create' if stored is None else 'update'}",

@@ -52,7 +52,7 @@ class Target:
 def recipient_of(endpoint: Endpoint, target: Target, book: PriceBook) -> Recipient:
     """Who gets the call, for those who edit it: with the capabilities of its model's card."""
     to, model = target.destination, target.facts.model
-    card = book.card(to.provider or "", model or "")
+    card = book.card(to.price_list, model or "")
     caps = card.caps if card is not None else ModelCaps()
     return Recipient(endpoint, to.name, model, caps, to.provider)
 

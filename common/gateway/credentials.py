@@ -98,6 +98,18 @@ class ProviderKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """What pays for a call, without its secret.
+
+    `name` is that of the installation's credential, empty for its identity at Google, or the
+    fingerprint of a caller's `own` key.
+    """
+
+    name: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """The keys in a request: the SHA-256 of the gateway's, and the provider's, if one was sent."""
 

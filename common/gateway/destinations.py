@@ -60,6 +60,11 @@ class Destination:
     allow_private: bool = False
 
     @property
+    def price_list(self) -> str:
+        """What prices are looked up under: without a list only own rates are, by its name."""
+        return self.provider or f"u/{self.name}"
+
+    @property
     def pays(self) -> bool:
         """Whether a call without a provider key can be sent."""
         return bool(self.credentials) or self.place is not None

@@ -108,8 +108,8 @@ class Forwarding:
         sent = await self.sender.send(order)
         if not self.brownouts.was_refused(call, sent.reply.status):
             return sent
-        await sent.reply.aclose()
-        original = self.brownouts.take_back(call, sent.reply.status)
+        said = await self.sender.error_of(sent)
+        original = self.brownouts.take_back(call, sent.reply.status, said)
         sent = await self.sender.send(replace(order, target=await self._held(going, original)))
         self.brownouts.judge(call, sent.reply.status)
         return sent
@@ -119,7 +119,14 @@ class Forwarding:
         call, movable = going.call, going.movable
         call.destination, call.facts, call.treatment = target.destination, target.facts, None
         return self.brownouts.treat(
-            call, movable.key, movable.endpoint, target, going.incoming.headers
+            call,
+            movable.key,
+            movable.endpoint,
+            target,
+            going.incoming.headers,
+            payer=lambda: self.sender.payer(
+                call, movable.endpoint, target, movable.pays_at(target)
+            ),
         )
 
     async def _held(self, going: Going, target: Target, *, beside: bool = False) -> Target:

@@ -30,7 +30,9 @@ from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key, granted_priority
 from common.gateway.models import entry_body, list_body, model_list
+from common.gateway.override_copy import OverrideCopy
 from common.gateway.own_answers import OwnAnswers
+from common.gateway.prefixes import keyed_hash
 from common.gateway.price_copy import PriceCopy
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
@@ -79,7 +81,7 @@ class Gateway:
 
     `hash_key` makes fingerprints of provider keys, users and sessions comparable here and useless
     elsewhere. `book` is the price book that ships with the code; with `prices` the one in force
-    counts.
+    counts, and with `overrides` what the call's organisation pays instead.
     """
 
     keys: KeyRing
@@ -95,6 +97,7 @@ class Gateway:
     limits: Limits = field(default_factory=Limits)
     unmetered: UnmeteredPaths = NONE
     prices: PriceCopy | None = None
+    overrides: OverrideCopy | None = None
 
     @property
     def in_force(self) -> PriceBook:
@@ -220,6 +223,8 @@ class Gateway:
         call.warnings = call.attribution.warnings
         call.priority = granted_priority(key.policy, incoming.headers.get(PRIORITY_HEADER, "")).word
         self.keys.require_usable(key)
+        if self.overrides is not None:
+            call.book = await self.overrides.book_for(call.book, key.org, call.started_at)
         if key.policy.on_disconnect == "finish":
             deadlines.finish_within_s = self.limits.finish_s
         return key
@@ -302,6 +307,7 @@ class Gateway:
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""
         self.forwarding.spending.settle(call)
+        call.prefix_hash = keyed_hash(call.facts, self.hash_key)
         ended_s = self.clock.monotonic()
         events = [call.event(self.clock.now(), ended_s), *call.findings]
         publishing = asyncio.create_task(self._end(call, events, ended_s))

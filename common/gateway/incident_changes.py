@@ -5,6 +5,7 @@ those that facts make.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from common.core.errors import AlreadyExists, NotFound
 from common.core.ports import Documents, Put, Write
@@ -55,7 +56,7 @@ def open_for(asked: Opening, rules: Rules) -> Plan[Incident]:
         opened, entry = open_incident(asked, by, rules, moment.entropy(_ID_BYTES))
         incident, more = escalated(opened, rules.escalation, moment.now)
         await read([incident_ref(incident.id)])
-        known = Tracked(key, incident.id, tracked.seq)
+        known = replace(tracked, incident=incident.id)
         writes = (Put(key_ref(key), known.to_data()), *_stored(incident, [entry, *more]))
         return _change("open", None, incident, writes)
 

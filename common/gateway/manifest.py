@@ -36,8 +36,9 @@ from common.gateway.manifest_objects import (
 from common.gateway.staged_documents import StagedDocuments
 
 MANIFESTS = "manifests"
-PRUNED: tuple[Kind, ...] = ("budget", "key", "upstream")
-"""What pruning ends. Organisations, teams, agents and projects stay, because spend is theirs."""
+PRUNED: tuple[Kind, ...] = ("budget", "key", "routes", "upstream")
+"""What pruning ends, in this order. Organisations, teams, agents and projects stay: spend is
+theirs."""
 
 LONGEST_S = 40.0
 """An apply begins no object later than this: a request that is cut off would lose the texts of the

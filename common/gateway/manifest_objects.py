@@ -33,11 +33,13 @@ from common.gateway.identity import (
 from common.gateway.key_budget import KeyBudget
 from common.gateway.key_changes import KeyRequest, revoke_key
 from common.gateway.key_updates import keys_of_line, line_of, put_key
+from common.gateway.manifest_routes import routes_change, there_are_rules
 from common.gateway.member_moves import replace_member
 from common.gateway.upstream_changes import put_upstream, remove_upstream
 from common.gateway.upstream_records import UpstreamRecord, upstream_ref
+from common.routing.rules import RouteTable
 
-Kind: TypeAlias = Literal["org", "team", "project", "agent", "upstream", "key", "budget"]
+Kind: TypeAlias = Literal["org", "team", "project", "agent", "upstream", "routes", "key", "budget"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """In order of dependence."""
 _REFERENCES: Mapping[str, type[Member]] = {
@@ -108,6 +110,15 @@ def upstream_step(record: UpstreamRecord, path: str) -> Step:
     return Step("upstream", record.name, path, make)
 
 
+def routes_step(org: str, table: RouteTable, path: str) -> Step:
+    """All rules of an organisation, as one object with its id."""
+
+    async def make(ground: Ground) -> Plan[Any]:
+        return _hinted(routes_change(org, table), ground, org)
+
+    return Step("routes", org, path, make)
+
+
 def key_step(wanted: WantedKey, path: str) -> Step:
     """The key, and its budget if it is made; that of a key that exists is a step of its own."""
     request = wanted.request
@@ -164,6 +175,9 @@ async def absence_steps(documents: Documents, kind: Kind, id_: str) -> list[Step
         [found] = await documents.get_many([budget_ref(id_)])
         ends = found is not None and not found.data["paused"]
         return [Step(kind, id_, "", _made(pause_budget(id_, lambda _: True)))] if ends else []
+    if kind == "routes":
+        ends = await there_are_rules(documents, id_)
+        return [Step(kind, id_, "", _made(routes_change(id_, None)))] if ends else []
     org, _, name = id_.partition("/")
     line = await line_of(documents, org, name)
     keys = [] if line is None else await keys_of_line(documents, line)

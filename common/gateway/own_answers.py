@@ -7,34 +7,28 @@ held or published. Errors have OpenAI's form, since no provider's API is called.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 import orjson
 
-from common.budgets.calendar import FOREVER
-from common.budgets.standing import Standing
 from common.core.ids import time_ordered_id
-from common.core.money import Nanos, usd_text
 from common.core.ports import Clock
 from common.gateway.access import may_call
 from common.gateway.answer import Answer
 from common.gateway.call import Call
-from common.gateway.choice import Target, forwardable
 from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
 from common.gateway.destinations import Destination
 from common.gateway.directory import Directory
+from common.gateway.estimates import Aim, Estimates, budget_told
 from common.gateway.incoming import Incoming
 from common.gateway.keys import Key
 from common.gateway.pool import Pool
 from common.gateway.refusals import Refusal
 from common.gateway.spending import Spending
-from common.llm.bounds import Bound, Unbounded
-from common.llm.facts import EDIT_LIMIT_BYTES, parse_request
-from common.llm.json_spans import member_spans
-from common.llm.paths import Endpoint, resolve
+from common.llm.facts import EDIT_LIMIT_BYTES
+from common.llm.paths import Endpoint
 from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS
 from common.llm.unmetered import UnmeteredPaths
@@ -45,7 +39,6 @@ STATUS_PATH = "/gateway/v1/status"
 ESTIMATE_PATH = "/gateway/v1/estimate"
 _METHODS = {STATUS_PATH: "GET", ESTIMATE_PATH: "POST"}
 _PROTOCOL = PROTOCOLS["openai"]
-_FORM = 'Send {"path": "/openai/v1/...", "body": {...}}: the call as it would be sent with POST.'
 
 
 class Identify(Protocol):
@@ -54,14 +47,6 @@ class Identify(Protocol):
     async def __call__(
         self, call: Call, shown: Shown, incoming: Incoming, deadlines: Deadlines
     ) -> Key: ...
-
-
-class Aim(Protocol):
-    """Where a call would go, once it is known that the key may send it there; raises Refusal."""
-
-    async def __call__(
-        self, call: Call, endpoint: Endpoint, key: Key, incoming: Incoming, body: bytes
-    ) -> Target: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +113,22 @@ class OwnAnswers:
     ) -> dict[str, Any]:
         endpoint = Endpoint("openai", "status", "GET", incoming.path, None)
         call = self._call(request_id, endpoint)
-        key = await self._known(call, incoming, deadlines)
+        key, _ = await self._known(call, incoming, deadlines)
         # Without a model all budgets of the key's scopes apply, whichever models they are for.
         to = await self.spending.applicable(call, key, None)
         standings = await self.spending.standings(to)
         destinations = await self.directory.current()
         return {
             "identity": _identity(call, key),
-            "budgets": [self._budget(standing) for standing in standings],
+            "budgets": [
+                budget_told(self.spending, standing, self.clock.now()) for standing in standings
+            ],
             "upstreams": [
                 self._upstream(destinations[name])
                 for name in sorted(destinations)
                 if may_call(key.policy, destinations[name])
             ],
-            "book": self.book.digest,
+            "book": call.book.digest,
         }
 
     async def _estimate(
@@ -149,56 +136,24 @@ class OwnAnswers:
     ) -> dict[str, Any]:
         endpoint = Endpoint("openai", "estimate", "POST", incoming.path, None)
         caller = self._call(request_id, endpoint)
-        key = await self._known(caller, incoming, deadlines)
+        key, shown = await self._known(caller, incoming, deadlines)
         # The described body is looked for in the bytes, which costs too much in larger ones.
         most_bytes = min(self.body_bytes, EDIT_LIMIT_BYTES)
         sent = await incoming.body(deadlines, most_bytes, self.body_s)
-        path, body = _described(sent)
-        found = resolve("POST", path, incoming.headers, self.unmetered)
-        if found is None:
-            raise Refusal("endpoint_not_supported", f"{path[:200]!r} is no path of a call. {_FORM}")
-        asked = forwardable(found)
-        call = self._call(request_id, asked)
-        call.attribution = caller.attribution
-        headers = {**incoming.headers, "content-type": "application/json"}
-        target = await self.aim(call, asked, key, replace(incoming, headers=headers), body)
-        return await self._judged(call, asked, key, target)
+        estimates = Estimates(
+            aim=self.aim,
+            make_call=lambda asked: self._call(request_id, asked),
+            spending=self.spending,
+            unmetered=self.unmetered,
+            destinations=await self.directory.current(),
+        )
+        return await estimates.of(sent, caller, key, shown, incoming)
 
-    async def _judged(
-        self, call: Call, endpoint: Endpoint, key: Key, target: Target
-    ) -> dict[str, Any]:
-        """What a call would hold, and whether there is room."""
-        provider = target.destination.provider
-        model = target.facts.model
-        told: dict[str, Any] = {
-            "upstream": target.destination.name,
-            "provider": provider,
-            "model": model,
-            "metered": endpoint.metered,
-            "book": self.book.digest,
-        }
-        if not endpoint.metered:
-            free = _bound_told(Bound(0, "bytes", 0, 0), None) | {"bound_kind": None}
-            return {**told, **free, "budgets": [], "fits": True}
-        to = await self.spending.applicable_to(call, key, endpoint, target)
-        bound = self.spending.bound_of(call, target, to)
-        card = self.book.card(provider or "", model or "")
-        nanos = None if isinstance(bound, Unbounded) else bound.nanos
-        budgets = []
-        for standing in await self.spending.standings(to):
-            most = self.spending.admissible(to, standing.period)
-            fits = nanos is not None and nanos <= most
-            budgets.append(self._budget(standing) | {**_money("room", most), "fits": fits})
-        return {
-            **told,
-            **_bound_told(bound, card.key if card is not None else None),
-            "budgets": budgets,
-            "fits": all(budget["fits"] for budget in budgets),
-        }
-
-    async def _known(self, call: Call, incoming: Incoming, deadlines: Deadlines) -> Key:
+    async def _known(
+        self, call: Call, incoming: Incoming, deadlines: Deadlines
+    ) -> tuple[Key, Shown]:
         shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
-        return await self.identify(call, shown, incoming, deadlines)
+        return await self.identify(call, shown, incoming, deadlines), shown
 
     def _call(self, request_id: str, endpoint: Endpoint) -> Call:
         """A call that nobody accounts."""
@@ -210,22 +165,6 @@ class OwnAnswers:
             endpoint=endpoint,
             book=self.book,
         )
-
-    def _budget(self, standing: Standing) -> dict[str, Any]:
-        now = self.clock.now()
-        budget, period = standing.budget, standing.period
-        return {
-            "id": budget.id,
-            "scope": budget.scope,
-            "models": list(budget.models),
-            "period": budget.calendar.kind,
-            "state": standing.state(now),
-            **_money("limit", period.limit_at(now)),
-            **_money("settled", period.settled),
-            **_money("leased", period.leased),
-            **_money("own_free", self.spending.own_free(period)),
-            "resets_at": None if period.ends_at >= FOREVER else period.ends_at,
-        }
 
     def _upstream(self, destination: Destination) -> dict[str, Any]:
         """The keys of an upstream by name; those that are not set by their variable."""
@@ -246,27 +185,6 @@ class OwnAnswers:
         }
 
 
-def _described(sent: bytes) -> tuple[str, bytes]:
-    """The path and the body of the call that is asked about.
-
-    The body is taken as it was written, so that it has as many bytes as the call would have.
-
-    Raises:
-        Refusal: unreadable_request.
-    """
-    asked = parse_request(sent)
-    if asked is None or not isinstance(asked.get("body"), dict) or set(asked) != {"path", "body"}:
-        raise Refusal("unreadable_request", f"This describes no call. {_FORM}")
-    path = asked["path"]
-    if not isinstance(path, str):
-        raise Refusal("unreadable_request", f"The path is no text. {_FORM}")
-    try:
-        span = member_spans(sent, once="body")["body"]
-    except (ValueError, RecursionError):
-        raise Refusal("unreadable_request", f"This describes no call. {_FORM}") from None
-    return unquote(path.partition("?")[0]), sent[span.start : span.end]
-
-
 def _identity(call: Call, key: Key) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
@@ -278,28 +196,3 @@ def _identity(call: Call, key: Key) -> dict[str, Any]:
         "project": key.project,
         "expires_at": key.expires_at,
     }
-
-
-def _bound_told(bound: Bound | Unbounded, card: str | None) -> dict[str, Any]:
-    if isinstance(bound, Unbounded):
-        return {
-            "bound_usd": None,
-            "bound_nanos": None,
-            "bound_kind": None,
-            "reason": bound.reason,
-            "card": card,
-            "input_tokens": None,
-            "output_tokens": None,
-        }
-    return {
-        **_money("bound", bound.nanos),
-        "bound_kind": bound.bound_kind,
-        "reason": None,
-        "card": card,
-        "input_tokens": bound.input_tokens,
-        "output_tokens": bound.output_tokens,
-    }
-
-
-def _money(name: str, nanos: Nanos) -> dict[str, Any]:
-    return {f"{name}_usd": usd_text(nanos), f"{name}_nanos": nanos}

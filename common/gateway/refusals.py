@@ -106,8 +106,9 @@ class Refusal(Exception):
     """An answer of the gateway's own.
 
     `retry_after_s` goes into `retry-after`, `allow` (methods) into `allow`, `limit` (which one),
-    `budget` (its id) and `resets_in_s` into headers of their names. `helps_to_retry` is False where
-    the same call is refused again, whatever its code says of others.
+    `budget` (its id), `resets_in_s` and `brownout` (the mode and the episode that refuse it) into
+    headers of their names. `helps_to_retry` is False where the same call is refused again, whatever
+    its code says of others.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Refusal(Exception):
         limit: str | None = None,
         budget: str | None = None,
         resets_in_s: int | None = None,
+        brownout: tuple[str, str] | None = None,
         helps_to_retry: bool = True,
     ) -> None:
         super().__init__(message)
@@ -130,6 +132,7 @@ class Refusal(Exception):
         self.limit = limit
         self.budget = budget
         self.resets_in_s = resets_in_s
+        self.brownout = brownout
         self._helps_to_retry = helps_to_retry
 
     @property

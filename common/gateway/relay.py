@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from common.core.money import usd_text
 from common.core.ports import Clock
 from common.core.secrets import Secret
-from common.gateway.answer import Answer, header
+from common.gateway.answer import Answer, brownout_headers, header
 from common.gateway.call import Call
 from common.gateway.credentials import RawHeaders, answered_headers
 from common.gateway.deadlines import Deadlines
@@ -223,10 +223,7 @@ def _brownout_headers(call: Call) -> RawHeaders:
     treatment = call.treatment
     if treatment is None or not treatment.enforced:
         return []
-    headers = [
-        header("x-brownout-mode", treatment.decision.mode.word),
-        header("x-brownout-episode", treatment.decision.episode),
-    ]
+    headers = brownout_headers(treatment.decision.mode.word, treatment.decision.episode)
     if treatment.applied:
         done = ",".join(f"{each.name}={each.told}" for each in treatment.applied)
         headers.append(header("x-brownout-actions", done))

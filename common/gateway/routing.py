@@ -98,7 +98,7 @@ class Routing:
                 session,
                 target.facts,
                 book=call.book,
-                provider=target.destination.provider,
+                provider=target.destination.price_list,
                 model=target.facts.model or "",
                 at=call.started_at,
             )
@@ -137,9 +137,9 @@ class Routing:
 
     def remember(self, call: Call) -> None:
         """Keep what a call that a rule is for has used: its conversation may go on."""
-        if call.route is not None and call.metered is not None and call.provider is not None:
+        if call.route is not None and call.metered is not None:
             model = call.facts.model or ""
-            self.costs.remember(call.route.conversation, call.provider, model, call.metered)
+            self.costs.remember(call.route.conversation, call.price_list, model, call.metered)
 
 
 def _as_asked(asked: Target, *, is_auto: bool) -> tuple[Target, ...]:

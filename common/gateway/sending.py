@@ -20,13 +20,14 @@ from common.core.secrets import Secret
 from common.gateway.call import Call
 from common.gateway.choice import Target
 from common.gateway.credentials import (
+    Payer,
     ProviderKey,
     bearer,
     forwarded_headers,
     forwarded_query,
     managed_key,
 )
-from common.gateway.destinations import Destination, Simulated
+from common.gateway.destinations import Credential, Destination, Simulated
 from common.gateway.incoming import Incoming
 from common.gateway.pool import (
     Pool,
@@ -163,6 +164,24 @@ class Sender:
             await self.sleep(pause_s)
         return await self._with_any_key(order)
 
+    def payer(
+        self, call: Call, endpoint: Endpoint, target: Target, own: ProviderKey | None
+    ) -> Payer:
+        """What is going to pay for a call, unless it fails and another credential is tried."""
+        if own is not None:
+            return Payer(own.secret.fingerprint(self.hash_key), own=True)
+        ranked = self._ranked(call, endpoint, target)
+        return Payer(ranked[0].name if ranked else "", own=False)
+
+    async def error_of(self, sent: Sent) -> bytes:
+        """The beginning of what an error says, and the end of its reply."""
+        try:
+            return (await _begun(sent.reply)).beginning
+        except UpstreamDisconnected:
+            return b""
+        finally:
+            await sent.reply.aclose()
+
     async def _with_any_key(self, order: Order) -> Sent:
         """One try, with the next key where one is refused."""
         keys = [order.own] if order.own is not None else await self._installation_keys(order)
@@ -187,12 +206,16 @@ class Sender:
                 ) from None
         if not destination.credentials:
             raise _nothing_pays(destination)
-        bound, loyalty = False, order.call.id
-        if len(destination.credentials) > 1:
-            bound = names_objects(order.endpoint, order.target.body)
-            loyalty = _loyalty(order.call, order.target.body, bound=bound)
-        ranked = self.pool.order(destination, loyalty, bound=bound)
+        ranked = self._ranked(order.call, order.endpoint, order.target)
         return [managed_key(credential, order.endpoint.protocol) for credential in ranked]
+
+    def _ranked(self, call: Call, endpoint: Endpoint, target: Target) -> Sequence[Credential]:
+        """The installation's credentials in the order in which they are tried."""
+        bound, loyalty = False, call.id
+        if len(target.destination.credentials) > 1:
+            bound = names_objects(endpoint, target.body)
+            loyalty = _loyalty(call, target.body, bound=bound)
+        return self.pool.order(target.destination, loyalty, bound=bound)
 
     async def _with_key(self, order: Order, key: ProviderKey) -> Sent:
         """One request, and a second without the usage flag where the upstream does not know it."""

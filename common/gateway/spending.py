@@ -270,7 +270,7 @@ class Spending:
         allowances = [budget.tool_allowance for budget in to.budgets]
         declared = [nanos for nanos in allowances if nanos is not None]
         allowance = min(declared) if declared and len(declared) == len(allowances) else None
-        return _Bounds(call, target.destination.provider or "", allowance)
+        return _Bounds(call, target.destination.price_list, allowance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from common.brownout.plans import Decision
 from common.core.events import EditMade
 from common.gateway.choice import Target
+from common.gateway.credentials import Payer
 
 
 @dataclass(slots=True)
@@ -13,7 +14,7 @@ class Treatment:
 
     `edits` are those that were planned, with what became of each. `original` is the call as its
     client sent it. `retries` None: as often as without a brownout. `blamed` names the edits that
-    its provider may have refused.
+    its provider is taken to have refused, of a request that `refused_by` paid for.
     """
 
     decision: Decision
@@ -23,6 +24,7 @@ class Treatment:
     edits: tuple[EditMade, ...] = ()
     retries: int | None = None
     blamed: tuple[str, ...] = ()
+    refused_by: Payer | None = None
 
     @property
     def applied(self) -> tuple[EditMade, ...]:

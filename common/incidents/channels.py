@@ -114,8 +114,12 @@ class Channel:
         return (
             rank(told.severity) >= rank(self.min_severity)
             and (not self.types or any(_is_of(told.type, each) for each in self.types))
-            and (not self.scopes or any(fnmatchcase(told.scope, each) for each in self.scopes))
+            and (not self.scopes or self._wants_scope_of(told))
         )
+
+    def _wants_scope_of(self, told: Told) -> bool:
+        scopes = told.scopes or (told.scope,)
+        return any(fnmatchcase(scope, each) for scope in scopes for each in self.scopes)
 
     def is_quiet_for(self, told: Told, now: datetime) -> bool:
         """Whether a message falls into its quiet hours; what is urgent never does."""

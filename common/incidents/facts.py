@@ -22,6 +22,9 @@ Effect: TypeAlias = Literal["raise", "ease", "calm", "settle"]
 """raise: it goes wrong, or worse. ease: less wrong, but not right. calm: its cause is gone.
 settle: and has stayed away."""
 
+MOST_CAUSES = 3
+"""Of one fact."""
+_KINDS = ("global", "org", "provider", "model", "team", "agent")
 MODES = ("normal", "soft", "hard", "emergency")
 """Ascending."""
 SEVERITY_OF: Mapping[str, IncidentSeverity] = {
@@ -70,7 +73,8 @@ class Fact:
     """What an event says of the incidents of one key.
 
     `opens` says whether it opens an incident where there is none. `seq` numbers changes of a mode,
-    0 for facts of something else. `link` and `done` are what its readers are told.
+    0 for facts of something else. `link` and `done` are what its readers are told. `part` tells
+    apart what a key has several of. Facts with one of their `causes` in common are one incident.
     """
 
     id: str
@@ -88,36 +92,84 @@ class Fact:
     link: str | None = None
     episode: str | None = None
     seq: int = 0
+    part: str = ""
+    causes: tuple[str, ...] = ()
+    alike: "Alike | None" = None
+
+    @property
+    def tracked(self) -> str:
+        """The key under which it is known what was taken."""
+        return f"{self.key}:{self.part}" if self.part else self.key
+
+    def is_like(self, other: "Fact") -> bool:
+        """Whether the two happened in one moment and say the same, each of a scope of its own."""
+        mine = (self.at, self.kind, self.effect, self.causes, self.alike)
+        return self.alike is not None and mine == (
+            other.at, other.kind, other.effect, other.causes, other.alike,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What facts that are alike say together, behind the names of their scopes.
+
+    `done` goes on after `Calls of ...`; None where what is done needs no name.
+    """
+
+    told: str
+    done: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the facts of a type do. `least` holds the smallest value of a field that counts."""
+    """What the facts of a type do. `least` holds the smallest value of a field that counts.
+
+    `if_set` is a field without which another row holds. `part` and `cause` are as in a fact.
+    """
 
     kind: Kind
     effect: Effect
-    severity: IncidentSeverity
+    severity: IncidentSeverity | None
     key: str
     scope: str
     title: str
     told: str
     least: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     link: str | None = None
+    if_set: str | None = None
+    part: str = ""
+    cause: str | None = None
 
 
-ROWS: Mapping[str, Row] = {
-    "brownout.blind": Row(
+ROWS: Mapping[str, tuple[Row, ...]] = {
+    "brownout.blind": (Row(
+        "blind", "raise", "warning", "blind:{source}:{monitor}", "global",
+        "Monitor {monitor} of {source}{of_group} sees no data",
+        "Monitor {monitor} of {source}{of_group} sees no data: what it said before counts on until"
+        " its lease ends.",
+        link="link", if_set="monitor", part="{group}", cause="blind:{source}:{monitor}",
+    ), Row(
         "blind", "raise", "warning", "blind:{source}", "global", "{source} cannot be relied on",
         "{source} is blind ({cause}): what it said before counts on until its leases end.",
         link="link",
-    ),
-    "budget.threshold_crossed": Row(
+    )),
+    "brownout.sighted": (Row(
+        "sighted", "calm", None, "blind:{source}:{monitor}", "global",
+        "Monitor {monitor} of {source}{of_group} sees no data",
+        "Monitor {monitor} of {source}{of_group} tells how things stand again.",
+        if_set="monitor", part="{group}",
+    ), Row(
+        "sighted", "calm", None, "blind:{source}", "global", "{source} cannot be relied on",
+        "{source} tells how things stand again.",
+    )),
+    "budget.threshold_crossed": (Row(
         "budget", "raise", "error", "budget:{budget_id}", "budget:{budget_id}",
         "Budget {budget_id} is spent",
         "{percent} % of budget {budget_id} is spent in its period {period}.",
         least={"percent": 100},
-    ),
+    ),),
 }  # fmt: skip
+"""By the type of the event: the first row holds whose fields are set."""
 
 
 def brownout_key(scope: str) -> str:
@@ -131,11 +183,11 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
         return _mode_changed(event, rules)
     if isinstance(event, BrownoutSettled):
         return _settled(event)
-    row = ROWS.get(event.type)
-    if row is None:
-        return None
     fields = event.model_dump()
-    if any(fields[name] < least for name, least in row.least.items()):
+    fields["of_group"] = f" ({fields['group']})" if fields.get("group") else ""
+    rows = ROWS.get(event.type, ())
+    row = next((row for row in rows if row.if_set is None or fields[row.if_set]), None)
+    if row is None or any(fields[name] < least for name, least in row.least.items()):
         return None
     return Fact(
         id=event.id,
@@ -150,6 +202,8 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
         told=row.told.format_map(fields),
         details=event.model_dump(mode="json"),
         link=None if row.link is None else fields[row.link],
+        part=row.part.format_map(fields),
+        causes=() if row.cause is None else (row.cause.format_map(fields),),
     )
 
 
@@ -176,7 +230,33 @@ def _mode_changed(event: BrownoutModeChanged, rules: Rules) -> Fact:
         link=next((each.link for each in event.signals if each.link is not None), None),
         episode=event.episode,
         seq=event.seq,
+        causes=_causes(event),
+        alike=Alike(
+            f"go from {event.before} to {event.after}, {_because(event)}.", _done_to_calls(event)
+        ),
     )
+
+
+def _causes(event: BrownoutModeChanged) -> tuple[str, ...]:
+    """The alerts that led to it. What the gateway's own counters say is of each scope by itself."""
+    if event.cause != "signal":
+        return ()
+    alerts = [f"{each.source}:{each.monitor}" for each in event.signals if each.source != "rollup"]
+    return tuple(dict.fromkeys(alerts))[:MOST_CAUSES]
+
+
+def by_width(fact: Fact) -> int:
+    """Smaller for a scope that more calls are of."""
+    kind = fact.scope.partition(":")[0]
+    return _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+
+
+def is_around(outer: str, inner: str) -> bool:
+    """Whether a scope holds for whoever another one holds for."""
+    if outer == "global":
+        return True
+    kind, _, org = outer.partition(":")
+    return kind == "org" and inner.startswith((f"team:{org}/", f"agent:{org}/"))
 
 
 def _settled(event: BrownoutSettled) -> Fact:
@@ -213,8 +293,13 @@ def _because(event: BrownoutModeChanged) -> str:
 
 
 def _done(event: BrownoutModeChanged) -> str:
-    if event.after == "normal":
-        return f"Calls of {event.scope} are answered as they are asked again."
-    if not event.enforced:
+    done = _done_to_calls(event)
+    if done is None:
         return "Nothing is changed: the policy in force only records what it would do."
-    return f"Calls of {event.scope} are answered as the policy says for {event.after}."
+    return f"Calls of {event.scope} {done}"
+
+
+def _done_to_calls(event: BrownoutModeChanged) -> str | None:
+    if event.after == "normal":
+        return "are answered as they are asked again."
+    return f"are answered as the policy says for {event.after}." if event.enforced else None

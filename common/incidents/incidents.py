@@ -1,12 +1,14 @@
 """What is stored of an incident, and where.
 
 Of each thing that can go wrong (`key`: a scope's brownout, a budget, a source) at most one incident
-is open at a time. `incident_keys` names the newest one of a key and the newest fact that was taken
-into account for it; whoever handles a fact writes that document, so that of two who do so at once
-one begins again.
+is open at a time, and one incident may be about several of them (`parts`) that have one cause.
+`incident_keys` names the newest one of a key and the newest fact that was taken into account for
+it, and of a cause the incident that it led to last; whoever handles a fact writes that document, so
+that of two who do so at once one begins again.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, get_args
@@ -27,6 +29,10 @@ REMEMBERED = timedelta(days=40)
 """How long it is known that an event was handled: longer than it can be delivered again."""
 MOST_EPISODES = 100
 """The last ones, that are kept by id; `cycles` counts all."""
+MOST_PARTS = 250
+"""Of one incident; the next one opens another."""
+MOST_NAMED = 20
+"""Parts that a text names; the others are counted."""
 REVIEW_WITHIN = timedelta(days=3)
 
 
@@ -37,6 +43,20 @@ class Review:
     summary: str
     cause: str
     actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the things that an incident is about, by the key under which it is tracked.
+
+    `seq` is that of its newest change of a mode, 0 for something else. `calm`: its cause is gone.
+    """
+
+    key: str
+    scope: str
+    seq: int = 0
+    calm: bool = False
+    episode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +94,23 @@ class Incident:
     reviewed_by: str | None = None
     review: Review | None = None
     escalated: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def closed(self) -> bool:
         return self.status in CLOSED
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """All who are affected, in the order in which that was found."""
+        return tuple(dict.fromkeys((self.scope, *(part.scope for part in self.parts))))
+
+    @property
+    def calm(self) -> bool:
+        return all(part.calm for part in self.parts)
+
+    def part(self, key: str) -> Part | None:
+        return next((part for part in self.parts if part.key == key), None)
 
     def worse(self, severity: IncidentSeverity | None) -> "Incident":
         """The incident with this severity, if that is a higher one."""
@@ -100,6 +133,7 @@ class Incident:
             **{name: getattr(self, name) for name in _PLAIN},
             "episodes": list(self.episodes),
             "escalated": list(self.escalated),
+            "parts": [asdict(part) for part in self.parts],
             "review": None
             if review is None
             else {
@@ -113,8 +147,12 @@ class Incident:
     def from_document(cls, document: Document) -> "Incident":
         data: Any = document.data
         review = data["review"]
+        parts = data.get("parts")
+        if parts is None:  # It is older than that.
+            parts = _only_part(data)
         return cls(
             **{name: data[name] for name in _PLAIN},
+            parts=tuple(Part(**each) for each in parts),
             episodes=tuple(data["episodes"]),
             escalated=tuple(data["escalated"]),
             review=None
@@ -126,27 +164,63 @@ class Incident:
 _PLAIN = tuple(
     name
     for name in Incident.__dataclass_fields__
-    if name not in {"episodes", "escalated", "review"}
+    if name not in {"episodes", "escalated", "parts", "review"}
 )
+
+
+def _only_part(data: Any) -> list[dict[str, Any]]:
+    if not data["seq"]:
+        return []
+    is_calm = data["mitigated_at"] is not None
+    episode = data["episodes"][-1] if data["episodes"] else None
+    names = {"key": data["key"], "scope": data["scope"], "seq": data["seq"]}
+    return [{**names, "calm": is_calm, "episode": episode}]
+
+
+def named(names: Sequence[str]) -> str:
+    """The names as a text: at most 20, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    if more > 0:
+        return f"{', '.join(names[:MOST_NAMED])} and {more} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What is known of a key: its newest incident, and the newest change of a mode taken."""
+    """What is known of a key: its newest incident, and the newest change of a mode taken.
+
+    Of facts without a number `raised_at` and `calmed_at` say how old the newest one of each is.
+    """
 
     key: str
     incident: str | None = None
     seq: int | None = None
+    raised_at: datetime | None = None
+    calmed_at: datetime | None = None
 
     def to_data(self) -> dict[str, Value]:
-        return {"key": self.key, "incident": self.incident, "seq": self.seq}
+        return {name: getattr(self, name) for name in Tracked.__dataclass_fields__}
 
     @classmethod
     def from_document(cls, key: str, document: Document | None) -> "Tracked":
         if document is None:
             return cls(key)
         data: Any = document.data
-        return cls(key, data["incident"], data["seq"])
+        times = (data.get("raised_at"), data.get("calmed_at"))
+        return cls(key, data["incident"], data["seq"], *times)
+
+    def is_late(self, effect: str, at: datetime) -> bool:
+        """Whether a newer fact has said the opposite: then this one says nothing any more."""
+        opposite = {"raise": self.calmed_at, "calm": self.raised_at}.get(effect)
+        return opposite is not None and at <= opposite
+
+    def told(self, effect: str, at: datetime) -> "Tracked":
+        """After a fact without a number."""
+        if effect == "raise" and (self.raised_at is None or self.raised_at < at):
+            return replace(self, raised_at=at)
+        if effect == "calm" and (self.calmed_at is None or self.calmed_at < at):
+            return replace(self, calmed_at=at)
+        return self
 
 
 def rank(severity: IncidentSeverity) -> int:
@@ -160,6 +234,11 @@ def incident_ref(id_: str) -> Ref:
 
 def key_ref(key: str) -> Ref:
     return Ref(KEYS, sha256(key.encode()).hexdigest()[:32])
+
+
+def cause_key(cause: str) -> str:
+    """The key under which it is known what a cause led to."""
+    return f"cause:{cause}"
 
 
 def marker_ref(event_id: str) -> Ref:

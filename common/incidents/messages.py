@@ -262,7 +262,9 @@ def _prices_stale(event: PriceSourceStale) -> Told:
 def _failed(event: NotificationFailed) -> Told | None:
     if event.of_type == TEST:
         return None  # Whoever tried the channel looks at it.
-    doing = "That message is not tried again; others are. What else fails there is not told for now."
+    doing = (
+        "That message is not tried again; others are. What else fails there is not told for now."
+    )
     if event.rests_until is not None:
         doing = (
             f"Nothing is sent there until {moment_text(event.rests_until)}, unless a test of the"
@@ -275,8 +277,8 @@ def _failed(event: NotificationFailed) -> Told | None:
         scope="global",
         title=f"Channel {event.channel} is broken",
         what=(
-            f"It did not take {event.of_type} ({event.of_event}), which was tried {_times(event)}."
-            f" {event.reason}",
+            f"It did not take {event.of_type} ({event.of_event}): tried {_times(event)}.",
+            event.reason,
         ),
         since=event.event_time,
         doing=doing,

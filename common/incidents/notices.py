@@ -7,6 +7,9 @@ that it may be a repetition.
 
 Changes of modes gather: the first one's document stays open for a while and takes those that
 follow, and then is sent as one message.
+
+A channel that gives a message up is broken for a while (`Broken`): that is told once, and one that
+will not take the next message either rests so long and is sent nothing.
 """
 
 from collections.abc import Mapping
@@ -32,14 +35,31 @@ TRIED_FOR = timedelta(minutes=20)
 
 LONGEST_PAUSE = timedelta(minutes=10)
 
+FIRST_REST = timedelta(minutes=10)
+LONGEST_REST = timedelta(hours=1)
+FORGOTTEN_AFTER = timedelta(hours=6)
+"""A channel that breaks so long after its last rest begins with the first one again."""
+
 Status: TypeAlias = Literal[
-    "gathering", "joined", "sending", "waiting", "sent", "failed", "quiet", "limited", "left_out"
+    "gathering",
+    "joined",
+    "sending",
+    "waiting",
+    "sent",
+    "failed",
+    "resting",
+    "quiet",
+    "limited",
+    "left_out",
 ]
 """gathering: takes others until it closes. joined: is part of another's message. sending: somebody
-has it. waiting: to be tried again. The rest is the end: sent; failed for good; it fell into quiet
-hours; there were too many in this hour; the receiver has nothing to do with it."""
+has it. waiting: to be tried again. The rest is the end: sent; failed for good; its channel rests;
+it fell into quiet hours; there were too many in this hour; the receiver has nothing to do with
+it."""
 
-ENDS: frozenset[Status] = frozenset({"joined", "sent", "failed", "quiet", "limited", "left_out"})
+ENDS: frozenset[Status] = frozenset(
+    {"joined", "sent", "failed", "resting", "quiet", "limited", "left_out"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +167,37 @@ class LastAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A channel that gave a message up at `since`, for the `times`-th time without a success.
+
+    Until `until` that is told once at most. `rests`: nothing is sent to it until then.
+    """
+
+    since: datetime
+    until: datetime
+    times: int
+    rests: bool
+    reason: str
+    told: bool = False
+
+    def goes_on_at(self, now: datetime) -> bool:
+        return now < self.until
+
+    @classmethod
+    def after(cls, before: "Broken | None", reason: str, now: datetime, *, rests: bool) -> "Broken":
+        """From now on, twice as long as the time before."""
+        again = before is not None and now - before.until < FORGOTTEN_AFTER
+        times = before.times + 1 if before is not None and again else 1
+        length = min(FIRST_REST * 2 ** min(times - 1, 10), LONGEST_REST)
+        return cls(now, now + length, times, rests, reason)
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelState:
     """What a channel was sent in an hour of the clock, and the event whose notice gathers.
 
-    `left_out` counts what was too much and is not told yet. `last` is how the last attempt went.
+    `left_out` counts what was too much and is not told yet. `last` is how the last attempt went,
+    `broken` that its last message was given up.
     """
 
     hour: str = ""
@@ -158,6 +205,12 @@ class ChannelState:
     left_out: int = 0
     gathering: str | None = None
     last: "LastAttempt | None" = None
+    broken: Broken | None = None
+
+    def resting_at(self, now: datetime) -> Broken | None:
+        """Why nothing is sent to it now, None if it is."""
+        broken = self.broken
+        return broken if broken is not None and broken.rests and broken.goes_on_at(now) else None
 
     def to_data(self) -> dict[str, Value]:
         return {
@@ -166,6 +219,7 @@ class ChannelState:
             "left_out": self.left_out,
             "gathering": self.gathering,
             "last": None if self.last is None else asdict(self.last),
+            "broken": None if self.broken is None else asdict(self.broken),
         }
 
     @classmethod
@@ -173,13 +227,14 @@ class ChannelState:
         if document is None:
             return cls()
         data: Mapping[str, Any] = document.data
-        last = data["last"]
+        last, broken = data["last"], data.get("broken")
         return cls(
             hour=data["hour"],
             sent=data["sent"],
             left_out=data["left_out"],
             gathering=data["gathering"],
             last=None if last is None else LastAttempt(**last),
+            broken=None if broken is None else Broken(**broken),
         )
 
     def counted(self, now: datetime, most: int, *, anyway: bool) -> tuple["ChannelState", bool]:

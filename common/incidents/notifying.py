@@ -2,15 +2,17 @@
 
 An event comes again until every channel has it, or has been given up; what is done is done once,
 because every step is stored before and after (see `notices`). One channel that fails delays no
-other. What was given up is an event itself, which the other channels are told of; a message about
-such an event that is given up too is none, or two broken channels would tell each other for ever.
+other. That a channel has given a message up is an event itself, which the others are told of: once
+for a while, however many messages it does not take. One that will take none either rests meanwhile.
+A message about such an event that is given up after many attempts is no such event, or two broken
+channels would tell each other for ever.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -23,6 +25,8 @@ from common.core.transactions import Entropy, Read, Sleep, transact
 from common.incidents.channels import CHANNELS, Channel, SecretOf, check_channel
 from common.incidents.messages import told_of
 from common.incidents.notices import (
+    HELD,
+    Broken,
     ChannelState,
     LastAttempt,
     Notice,
@@ -30,7 +34,7 @@ from common.incidents.notices import (
     state_ref,
 )
 from common.incidents.outgoing import NotNow, Refused, Result, Sender, Taken, post_of
-from common.incidents.told import Told, together
+from common.incidents.told import TEST, Told, together
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +131,9 @@ class Notifier:
             notice, now = Notice.from_document(document), self.clock.now()
             if notice.is_over:
                 return [], None
+            rest = _rest_from(told, known, now)
+            if rest is not None and (notice.status == "waiting" or notice.until <= now):
+                return [Put(own, notice.ended("resting", rest.reason).to_data())], None
             if notice.until > now:
                 if notice.status == "gathering":
                     return [], notice
@@ -145,6 +152,9 @@ class Notifier:
         notice = Notice(told.id, told.type, channel.name, "sending", now, now)
         if channel.is_quiet_for(told, now):
             return [_create(notice.ended("quiet"))], None
+        rest = _rest_from(told, state, now)
+        if rest is not None:
+            return [_create(notice.ended("resting", rest.reason))], None
         if told.type in GATHERED and state.gathering is not None:
             [leading] = await read([notice_ref(state.gathering, channel.name)])
             leader = None if leading is None else Notice.from_document(leading)
@@ -194,6 +204,7 @@ class Notifier:
         self, told: Told, channel: Channel, notice: Notice, result: Result | None
     ) -> None:
         now = self.clock.now()
+        tells = False
         match result:
             case None:
                 after = notice.ended("left_out")
@@ -202,9 +213,9 @@ class Notifier:
             case NotNow(reason, after_s, sent) if not notice.is_last(now):
                 after = notice.put_off(reason, after_s, now, sent=sent)
             case Refused(reason) | NotNow(reason):
-                await self._tell_failure(told, channel, notice, reason)
+                tells = await self._give_up(told, channel, notice, result)
                 after = notice.ended("failed", reason)
-        await self._store(channel, notice, after)
+        await self._store(channel, notice, after, tells=tells)
         logger.info(
             "notifier.attempted",
             extra={"channel": channel.name, "event_id": told.id, "status": after.status},
@@ -212,38 +223,89 @@ class Notifier:
         if not after.is_over:
             raise StoreUnavailable(f"{channel.name} did not take it yet: come again")
 
-    async def _tell_failure(
-        self, told: Told, channel: Channel, notice: Notice, reason: str
-    ) -> None:
+    async def _give_up(
+        self, told: Told, channel: Channel, notice: Notice, result: Refused | NotNow
+    ) -> bool:
+        """Note that a channel is broken; whether that was told now, which is once for a while."""
+        if told.type == TEST:  # Whoever tried the channel looks at it.
+            return False
+        broken, is_untold = await self._break(channel, result)
         failed = NotificationFailed(
-            id=sha256(f"notification.failed {told.id} {channel.name}".encode()).hexdigest()[:32],
-            event_time=self.clock.now(),
+            id=_digest(f"notification.failed {channel.name} {broken.since.isoformat()}"),
+            event_time=broken.since,
             channel=channel.name,
             of_event=told.id,
             of_type=told.type,
             attempts=notice.attempts,
-            reason=reason,
+            reason=result.reason,
+            rests_until=broken.until if broken.rests else None,
         )
+        if not is_untold or (told.type == failed.type and not broken.rests):
+            return False
         logger.warning(
             "notifier.gave_up",
-            extra={"channel": channel.name, "event_id": told.id, "reason": reason},
+            extra={"channel": channel.name, "event_id": told.id, "reason": result.reason},
         )
-        if told.type != failed.type:
-            await self.bus.publish(failed.topic, failed)
+        await self.bus.publish(failed.topic, failed)
+        return True
 
-    async def _store(self, channel: Channel, held: Notice, after: Notice) -> None:
-        """Store how an attempt ended, unless somebody took over meanwhile."""
+    async def _break(self, channel: Channel, result: Refused | NotNow) -> tuple[Broken, bool]:
+        """Since when a channel is broken, and whether it has to be told by whoever asks."""
+        own = state_ref(channel.name)
+
+        async def decide(read: Read) -> tuple[Sequence[Write], tuple[Broken, bool]]:
+            [document] = await read([own])
+            state, now = ChannelState.from_document(document), self.clock.now()
+            again = state.last is not None and state.last.status == "failed"
+            rests = isinstance(result, Refused) and (again or not result.may_be_its_form)
+            before = state.broken
+            if before is not None and before.goes_on_at(now):
+                broken = replace(before, rests=before.rests or rests)
+                # Somebody else tells it, or has died before that.
+                is_untold = not before.told and now - before.since >= HELD
+            else:
+                broken, is_untold = Broken.after(before, result.reason, now, rests=rests), True
+            if broken == before:
+                return [], (broken, is_untold)
+            changed = replace(state, broken=broken)
+            return [Put(own, changed.to_data())], (broken, is_untold)
+
+        return await transact(self.documents, self.clock, decide, entropy=self.entropy)
+
+    async def _store(
+        self, channel: Channel, held: Notice, after: Notice, *, tells: bool = False
+    ) -> None:
+        """Store how an attempt ended, unless somebody took over meanwhile.
+
+        `tells`: that the channel is broken was told meanwhile.
+        """
         last = LastAttempt(self.clock.now(), held.type, after.status, after.reason)
 
         async def decide(read: Read) -> tuple[Sequence[Write], None]:
             [document, state_document] = await read([held.ref, state_ref(channel.name)])
             if document is None or Notice.from_document(document) != held:
                 return [], None
-            state = replace(ChannelState.from_document(state_document), last=last)
+            known = ChannelState.from_document(state_document)
+            broken = None if after.status == "sent" else known.broken
+            if broken is not None and tells:
+                broken = replace(broken, told=True)
+            state = replace(known, last=last, broken=broken)
             writes: list[Write] = [Put(held.ref, after.to_data())]
             return [*writes, Put(state_ref(channel.name), state.to_data())], None
 
         await transact(self.documents, self.clock, decide, entropy=self.entropy)
+
+
+def _rest_from(told: Told, state: ChannelState, now: datetime) -> Broken | None:
+    """Why a message is not sent at all, None if it is; a test is, and may end the rest."""
+    rest = None if told.type == TEST else state.resting_at(now)
+    if rest is None or rest.told or now - rest.since < HELD:
+        return rest
+    return None  # Nobody was told of it: what is tried once more tells it.
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:32]
 
 
 def _create(notice: Notice) -> Create:

@@ -36,9 +36,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The receiver will never take it."""
+    """The receiver will never take it.
+
+    `may_be_its_form`: perhaps it is this message alone, and not whatever is sent there.
+    """
 
     reason: str
+    may_be_its_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)

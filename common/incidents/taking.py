@@ -1,26 +1,28 @@
 """Taking facts: each once, of each thing in the order in which they happened.
 
 Events arrive late, again and in any order. Changes of a mode need not be believed in the order in
-which they arrive, because they are written down where they are made: whichever event of a scope
-arrives, all changes since the last one taken are taken, the oldest first. `incident_keys` says
-which one that is. Other facts leave a marker under the id of their event. What is taken, that it is
-taken, and what is to be told of it are one commit.
+which they arrive, because they are written down where they are made: whichever event arrives, all
+changes since the last one taken are taken, of all scopes, the oldest first. `incident_keys` says
+which one that is. So many changes at once are few commits, and which incident leads does not depend
+on what arrives first. Other facts leave a marker under the id of their event. What is taken, that
+it is taken, and what is to be told of it are one commit.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from common.core.brownout_events import BrownoutModeChanged, BrownoutSettled
 from common.core.errors import PublishFailed, StoreUnavailable
 from common.core.events import Event
 from common.core.ports import Bus, Clock, Create, Documents, Put, Query, Write
 from common.core.transactions import Entropy, Read, transact
+from common.incidents.desk import Desk
 from common.incidents.escalation import GOING_ON, due, escalated
 from common.incidents.facts import Fact, Rules, fact_of
-from common.incidents.handling import ended, handle
+from common.incidents.handling import ended
 from common.incidents.incidents import (
     INCIDENTS,
     REMEMBERED,
@@ -35,16 +37,18 @@ from common.incidents.timeline import Entry, publish_entries
 logger = logging.getLogger(__name__)
 
 HORIZON = timedelta(days=1)
-"""Of a scope that was never heard of, older changes are history."""
-MOST_FACTS = 50
-"""In one commit."""
+"""Where no change was ever heard of, older ones are history."""
+MOST_FACTS = 30
+"""In one commit, and those that are like the last one."""
+CHANGES_TAKEN = "brownouts"
+"""The key under which it is known which change was taken last."""
 
 
 class Changes(Protocol):
-    """The changes of a scope's mode, as they are written down."""
+    """The changes of modes, as they are written down."""
 
-    async def __call__(self, scope: str, after: int) -> Sequence[BrownoutModeChanged]:
-        """Those behind this `seq`, the oldest first.
+    async def __call__(self, after: int, since: datetime | None) -> Sequence[BrownoutModeChanged]:
+        """Those of all scopes behind this `seq` and not older than that, the oldest first.
 
         Raises:
             StoreUnavailable: no answer in time.
@@ -52,21 +56,6 @@ class Changes(Protocol):
 
 
 RulesOfNow: TypeAlias = Callable[[], Awaitable[Rules]]
-
-
-@dataclass(slots=True)
-class _Folded:
-    """The newest incident of a key while facts are handled, and what is to be stored of it all."""
-
-    newest: Incident | None
-    changed: dict[str, Incident] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-
-    def take(self, incident: Incident | None, entries: Sequence[Entry]) -> None:
-        if incident is not None and incident != self.newest:
-            self.changed[incident.id] = incident
-        self.newest = incident
-        self.entries += entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +91,24 @@ class Incidents:
         await self._publish()
 
     async def escalate(self, now: datetime) -> None:
-        """Make every step of the policy that is due.
+        """Resolve what has stayed away, and make every step of the policy that is due.
 
         Raises:
             StoreUnavailable, VersionConflict: the rest is made the next time.
         """
         rules = await self.rules()
+        for incident in await find_incidents(self.documents, {"status": "mitigated"}):
+            # Of a brownout's there may be changes that were not taken yet: facts resolve those.
+            if not incident.seq and ended(incident, now, rules)[1]:
+                await self._change(incident.id, lambda known: ended(known, now, rules))
         if not rules.escalation:
             return
         for status in GOING_ON:
             for incident in await find_incidents(self.documents, {"status": status}):
                 if due(incident, rules.escalation, now):
-                    await self._escalate(incident.id, rules, now)
+                    await self._change(
+                        incident.id, lambda known: escalated(known, rules.escalation, now)
+                    )
 
     async def publish(self, _now: datetime) -> None:
         """Publish what was left unpublished.
@@ -128,11 +123,12 @@ class Incidents:
     ) -> tuple[Sequence[Write], bool]:
         """What to write for an event, and whether there are more facts than one commit takes."""
         now = self.clock.now()
-        [document] = await read([key_ref(fact.key)])
-        tracked = Tracked.from_document(fact.key, document)
         writes: list[Write] = []
         if fact.seq:
-            facts, more = await self._behind(tracked, fact.scope, rules, now)
+            facts, seq, more = await self._behind(read, rules, now)
+            if seq:
+                taken = Tracked(CHANGES_TAKEN, seq=seq)
+                writes.append(Put(key_ref(CHANGES_TAKEN), taken.to_data()))
             if isinstance(event, BrownoutSettled) and not more:
                 facts.append(fact)
         else:
@@ -141,41 +137,39 @@ class Incidents:
                 return (), False
             facts, more = [fact], False
             writes.append(Create(marker_ref(event.id), {"delete_at": now + REMEMBERED}))
-        folded = _Folded(await _newest(read, tracked))
-        known = folded.newest
-        for each in facts:
-            if folded.newest is not None:
-                folded.take(*ended(folded.newest, each.at, rules))
-            folded.take(*handle(folded.newest, each, rules))
-        if folded.newest is not None:
-            folded.take(*escalated(folded.newest, rules.escalation, now))
-        newest = None if folded.newest is None else folded.newest.id
-        after = replace(
-            tracked, incident=newest, seq=max((f.seq for f in facts), default=0) or tracked.seq
-        )
-        if after != tracked:
-            writes.append(Put(key_ref(fact.key), after.to_data()))
-        return [*writes, *_written(known, folded)], more
+        desk = await Desk.over(read, facts, rules)
+        for group in _alike(facts):
+            desk.take(group)
+        desk.escalate(now)
+        return [*writes, *desk.written()], more
 
     async def _behind(
-        self, tracked: Tracked, scope: str, rules: Rules, now: datetime
-    ) -> tuple[list[Fact], bool]:
-        """The changes of a scope that were not taken yet, and whether there are still more."""
-        events = await self.changes(scope, tracked.seq or 0)
-        if tracked.seq is None:
-            events = [each for each in events if each.event_time > now - HORIZON]
-        facts = [fact for each in events[:MOST_FACTS] if (fact := fact_of(each, rules))]
-        return facts, len(events) > MOST_FACTS
+        self, read: Read, rules: Rules, now: datetime
+    ) -> tuple[list[Fact], int | None, bool]:
+        """The changes that were not taken yet, the last one's number, and whether there are more.
 
-    async def _escalate(self, id_: str, rules: Rules, now: datetime) -> None:
+        None: there are none.
+        """
+        [document] = await read([key_ref(CHANGES_TAKEN)])
+        last = Tracked.from_document(CHANGES_TAKEN, document).seq
+        events = await self.changes(last or 0, now - HORIZON if last is None else None)
+        facts = [fact for each in events if (fact := fact_of(each, rules))]
+        number = MOST_FACTS
+        while number < len(facts) and facts[number].is_like(facts[number - 1]):
+            number += 1
+        taken = facts[:number]
+        return taken, taken[-1].seq if taken else None, number < len(facts)
+
+    async def _change(
+        self, id_: str, changed: Callable[[Incident], tuple[Incident, Sequence[Entry]]]
+    ) -> None:
         async def decide(read: Read) -> tuple[Sequence[Write], None]:
             [document] = await read([incident_ref(id_)])
             if document is None:
                 return (), None
-            known = Incident.from_document(document)
-            folded = _Folded(known)
-            folded.take(*escalated(known, rules.escalation, now))
-            return _written(known, folded), None
+            incident, entries = changed(Incident.from_document(document))
+            stored: list[Write] = [entry.written() for entry in entries]
+            return [Put(document.ref, incident.to_data()), *stored] if stored else [], None
 
         await transact(self.documents, self.clock, decide, entropy=self.entropy)
 
@@ -203,19 +197,17 @@ async def find_incidents(documents: Documents, where: Mapping[str, str]) -> list
         after = page[-1].ref.id
 
 
-async def _newest(read: Read, tracked: Tracked) -> Incident | None:
-    if tracked.incident is None:
-        return None
-    [document] = await read([incident_ref(tracked.incident)])
-    return None if document is None else Incident.from_document(document)
+def _alike(facts: Sequence[Fact]) -> Iterator[Sequence[Fact]]:
+    """The facts in their order, those that follow one another and are alike together."""
+    group: list[Fact] = []
+    for fact in facts:
+        if group and not (fact.is_like(group[-1]) and fact.tracked not in map(_tracked, group)):
+            yield group
+            group = []
+        group.append(fact)
+    if group:
+        yield group
 
 
-def _written(known: Incident | None, folded: _Folded) -> list[Write]:
-    writes: list[Write] = [
-        Put(incident_ref(each.id), each.to_data())
-        if known is not None and each.id == known.id
-        else Create(incident_ref(each.id), each.to_data())
-        for each in folded.changed.values()
-    ]
-    stored: list[Any] = [entry.written() for entry in folded.entries]
-    return [*writes, *stored]
+def _tracked(fact: Fact) -> str:
+    return fact.tracked

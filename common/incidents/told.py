@@ -33,7 +33,8 @@ class Told:
 
     Messages with the same `dedup_key` are about the same thing. `deed` is None where a receiver
     that keeps alerts has nothing to do. `channels` are the only ones it is for, None means that
-    each channel decides; `not_to` is one that is never told of it.
+    each channel decides; `not_to` is one that is never told of it. `scopes` are all that it is
+    about, where there are several.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Told:
     deed: Deed | None = "trigger"
     channels: frozenset[str] | None = None
     not_to: str | None = None
+    scopes: tuple[str, ...] = ()
 
     @property
     def is_urgent(self) -> bool:

@@ -1,17 +1,21 @@
 """Input that is sent again and again within minutes and never read from the provider's cache.
 
 The turns of one conversation begin alike, and so do calls of one key that are the same in length
-and tokens. What they share is at most the input of the shortest of them. With a cache the first
-writes it and the others read it. The saving is what the book says of each: a call of that much
-input, written to the cache or read from it.
+and tokens. What they share is at most the input of the shortest of them. Calls with the same
+instructions and tools share these, whatever comes behind them. One call may be in a group of each
+sort, so only the sort that would have saved more is told.
+
+With a cache the first call of a group writes what they share and the others read it. The saving is
+what the book says of each: a call of that much input, written to the cache or read from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from common.core.money import NANOS_PER_USD, Nanos, usd_text
-from common.insights.findings import Finding, Window, a_month
+from common.insights.findings import Confidence, Finding, Window, a_month
 from common.insights.what_if import card_of
 from common.llm.price_book import Card, PriceBook
 
@@ -22,13 +26,19 @@ LEAST_PREFIX = 4_096
 """Tokens. The shortest input that a model caches is 1,024 to 4,096, depending on the model.
 https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
 LEAST_MONTHLY: Nanos = 5 * NANOS_PER_USD
+KnownBy: TypeAlias = Literal["conversation", "beginning"]
+_SHARED: Mapping[KnownBy, str] = {
+    "conversation": "at most the input of the shortest call of each group",
+    "beginning": "instructions and tools, by their part of the request's bytes",
+}
+_CONFIDENCE: Mapping[KnownBy, Confidence] = {"conversation": "low", "beginning": "medium"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """Calls that begin alike, within one SPAN each, none of which used a cache.
 
-    `prefix` is the input of the shortest, `groups` the number of such spans and `calls` the calls
+    `prefix` is the input that they share, `groups` the number of such spans and `calls` the calls
     of all of them together.
     """
 
@@ -38,6 +48,7 @@ class Sharing:
     prefix: int
     groups: int
     calls: int
+    known_by: KnownBy = "conversation"
 
     @property
     def scope(self) -> str:
@@ -65,44 +76,49 @@ def cacheable(
     shared: Iterable[Sharing], book: PriceBook, since: datetime, until: datetime
 ) -> list[Finding]:
     """What caches would have saved in [since, until), by scope and card."""
-    groups: dict[tuple[str, str], list[tuple[Sharing, Nanos]]] = {}
+    groups: dict[tuple[str, str], dict[KnownBy, list[tuple[Sharing, Nanos]]]] = {}
     for each in shared:
         card = card_of(each.card, book)
         if card is None or each.prefix < LEAST_PREFIX or each.calls < LEAST_CALLS * each.groups:
             continue
         nanos = saved(each, card, book, until)
         if nanos is not None:
-            groups.setdefault((each.scope, each.card), []).append((each, nanos))
+            sorts = groups.setdefault((each.scope, each.card), {})
+            sorts.setdefault(each.known_by, []).append((each, nanos))
     found = []
-    for (scope, key), group in groups.items():
-        nanos = sum(each for _, each in group)
-        stake = a_month(nanos, until - since)
-        if stake < LEAST_MONTHLY:
-            continue
-        one = group[0][0]
-        rows = {"since": since.isoformat(), "until": until.isoformat(), "org": one.org}
-        if one.agent is not None:
-            rows["agent"] = one.agent
-        found.append(
-            Finding(
-                kind="cacheable",
-                org=one.org,
-                scope=f"{scope} model:{key}",
-                window=Window.month_of(until - timedelta(seconds=1)),
-                told=(
-                    f"{scope} sends {key} the same beginnings within minutes and reads none from"
-                    f" a cache, which could have saved {usd_text(nanos)} USD."
-                ),
-                evidence={
-                    "calls": sum(each.calls for each, _ in group),
-                    "groups": sum(each.groups for each, _ in group),
-                    "least_prefix": min(each.prefix for each, _ in group),
-                    "nanos": nanos,
-                    "shared": "at most the input of the shortest call of each group",
-                },
-                stake=stake,
-                confidence="low",
-                rows=rows | {"model": key.partition("/")[2]},
-            )
-        )
+    for sorts in groups.values():
+        group = max(sorts.values(), key=_sum)
+        if a_month(_sum(group), until - since) >= LEAST_MONTHLY:
+            found.append(_finding(group, since, until))
     return found
+
+
+def _sum(group: Iterable[tuple[Sharing, Nanos]]) -> Nanos:
+    return sum(nanos for _, nanos in group)
+
+
+def _finding(group: Sequence[tuple[Sharing, Nanos]], since: datetime, until: datetime) -> Finding:
+    one, nanos = group[0][0], _sum(group)
+    rows = {"since": since.isoformat(), "until": until.isoformat(), "org": one.org}
+    if one.agent is not None:
+        rows["agent"] = one.agent
+    return Finding(
+        kind="cacheable",
+        org=one.org,
+        scope=f"{one.scope} model:{one.card}",
+        window=Window.month_of(until - timedelta(seconds=1)),
+        told=(
+            f"{one.scope} sends {one.card} the same beginnings within minutes and reads none from"
+            f" a cache, which could have saved {usd_text(nanos)} USD."
+        ),
+        evidence={
+            "calls": sum(each.calls for each, _ in group),
+            "groups": sum(each.groups for each, _ in group),
+            "least_prefix": min(each.prefix for each, _ in group),
+            "nanos": nanos,
+            "shared": _SHARED[one.known_by],
+        },
+        stake=a_month(nanos, until - since),
+        confidence=_CONFIDENCE[one.known_by],
+        rows=rows | {"model": one.card.partition("/")[2]},
+    )

@@ -148,7 +148,7 @@ class Reading:
         return [
             caching.Sharing(
                 row["org"], row["agent"], row["card"], row["prefix"], row["spans"],
-                int(row["calls"]),
+                int(row["calls"]), row["known_by"],
             )
             for row in rows
         ]  # fmt: skip

@@ -5,12 +5,14 @@ cap); Anthropic documentation, "Extended thinking", "Structured outputs", "Tool 
 reference, "Generating content" and "Interactions"; guide "Gemini thinking" (thoughts count into the
 cap).
 
-- JSON that is cut cannot be read, and neither can a call of a tool that the model must make.
+- JSON that is cut cannot be read, and neither can the call of a tool. One that the model must make
+  is a hazard of every cap; where it only may make one, whoever asks decides (`offers_tools`).
 - Thoughts count into the cap: one that they use up leaves an empty answer, billed all the same. A
   model that is not known here is taken to think.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from common.llm.edits import Reason
@@ -34,6 +36,15 @@ _FORMED_BY = (
 )
 """Members of compatible servers that give the answer a form."""
 
+_TOOLS = ("tools", "functions", "mcp_servers")
+_MAY_HOLD_TOOLS: Mapping[FormName, tuple[str, ...]] = MappingProxyType(
+    {
+        "openai_responses": ("prompt",),
+        "gemini_content": ("cachedContent", "cached_content"),
+        "gemini_content_stream": ("cachedContent", "cached_content"),
+        "gemini_interactions": ("cached_content", "agent"),
+    }
+)
 _PLAIN_FORMATS = (None, "text")
 _PLAIN_MIME_TYPES = (None, "", "text/plain")
 _MEDIA = ("audio", "image", "video")
@@ -81,6 +92,18 @@ def least_cap(
         effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
         return (1, 0) if effort == "none" or not may_think_unasked(model) else (THINKING_CAP, 0)
     return _of_chat(parsed, model) if form == "openai_chat" else _of_gemini(config, model)
+
+
+def offers_tools(form: FormName, parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether the answer may be the call of a tool, whose arguments are worth nothing when cut.
+
+    How long those are nobody can tell from the request: a model that writes a file does it in them.
+    What names a prompt or a cache that is kept by the provider may bring tools unseen. The
+    arguments are those of `hazard_in`.
+    """
+    if any(parsed.get(name) is not None for name in _MAY_HOLD_TOOLS.get(form, ())):
+        return True
+    return any(parsed.get(name) for name in _TOOLS) and not _calls_nothing(form, parsed, config)
 
 
 def is_spelt_twice(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
@@ -157,6 +180,26 @@ def _in_interaction(
         forced=forced,
         media=media or modalities or makes_media(model),
     )
+
+
+def _calls_nothing(form: FormName, parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether the request says that none of its tools may be called."""
+    choice: object
+    if form == "gemini_interactions":
+        choice = _inner(config.get("tool_choice"), "allowed_tools")
+        choice = choice.get("mode") if isinstance(choice, dict) else config.get("tool_choice")
+    elif form.startswith("gemini"):
+        tools = _either(parsed, "toolConfig", "tool_config")
+        calling = _inner(tools, "functionCallingConfig") or _inner(tools, "function_calling_config")
+        choice = _inner(calling, "mode")
+    else:
+        choice = parsed.get("tool_choice", parsed.get("function_call"))
+        choice = _inner(choice, "type") or choice
+    return isinstance(choice, str) and choice.lower() == "none"
+
+
+def _inner(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def _is_plain_text(asked: object) -> bool:

@@ -63,7 +63,7 @@ def cost_of(
     card = book.card(provider, model) if model else None
     if not facts.bounded and not metered.final:
         return _unbounded(metered, facts, card, book=book, provider=provider, at=at)
-    if card is not None and not _tier_is_known(card, metered.service_tier):
+    if card is not None and not tier_is_known(card, metered.service_tier):
         reason = f"unknown_tier:{metered.service_tier}"
         return Cost(None, reason, 0, _source(metered), metered.units, card.key)
     priced = book.price(_cards(metered.lines, card, book, provider), at, metered.price_context)
@@ -129,6 +129,6 @@ def _source(metered: Metered) -> CostSource:
     return "provider" if metered.final else "estimated"
 
 
-def _tier_is_known(card: Card, tier: str | None) -> bool:
+def tier_is_known(card: Card, tier: str | None) -> bool:
     """Whether the card has prices for the service tier that the reply names."""
     return tier is None or tier in _STANDARD_TIERS or card.has_variant("service_tier", tier)

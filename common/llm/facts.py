@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
+from common.llm.prompt_prefixes import Prefix
+
 COUNTED_ABOVE_BYTES = 1024 * 1024
 MOST_VALUES = 500_000
 
@@ -100,7 +102,7 @@ class CallFacts:
     means that the bytes of request and reply bound no tokens: pictures and sounds are worth more
     or far less. `characters` counts a text that some models are billed by. `bound` None means that
     it is not known how much calls of this form may use. `unmetered` says in a word why no reply to
-    a call like this tells what it costs.
+    a call like this tells what it costs. `prefix` is what a prompt begins with.
     """
 
     readable: bool
@@ -115,6 +117,7 @@ class CallFacts:
     characters: int | None = None
     bound: BoundFacts | None = None
     unmetered: str | None = None
+    prefix: Prefix | None = None
 
 
 def parse_request(body: bytes) -> Mapping[str, Any] | None:

@@ -7,8 +7,10 @@ guesses. The file is gzip of JSON lines: a head, then one line per provider, rea
 for.
 
 Model names come from callers and replies, so the number remembered and their length are bounded.
+With the own rates of an organisation laid over it a book is another one, of another name.
 """
 
+import copy
 import gzip
 import json
 import re
@@ -24,6 +26,7 @@ from typing import Any
 from common.core.errors import InvalidInput
 from common.core.money import Nanos
 from common.llm.capabilities import read_caps
+from common.llm.own_prices import OwnPrices, undated
 from common.llm.price_cards import Card, read_terms
 from common.llm.price_tariffs import GRAINS_PER_NANO, Unit, read_units
 
@@ -33,6 +36,8 @@ FORMAT = 1
 """Raised when a book means something else to its reader."""
 
 NAMES_REMEMBERED = 2_000
+OWN_NAMES_REMEMBERED = 250
+"""Of a book with own rates, of which there is one for each organisation that has some."""
 LONGEST_NAME = 256
 
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
@@ -52,15 +57,21 @@ class Priced:
 
 
 class PriceBook:
-    """A compiled book. `digest` (SHA-256, hex) names it; `sources` says what it was made from."""
+    """A compiled book. `digest` (SHA-256, hex) names it; `sources` says what it was made from.
+
+    With own rates over it, `digest` also names these, behind a plus.
+    """
 
     def __init__(self, head: Mapping[str, Any], lists: Sequence[bytes], digest: str) -> None:
         self.digest = digest
         self.sources: Mapping[str, Any] = head["sources"]
         self._unread = dict(zip(head["providers"], lists, strict=True))
-        self._units = read_units(head["units"])
+        self.units: Mapping[str, Unit] = read_units(head["units"])
         self._lists: dict[str, _PriceList] = {}
-        self._remembered = lru_cache(NAMES_REMEMBERED)(self._find)
+        self._own: OwnPrices | None = None
+        self._known = frozenset(self._unread)
+        self._of_list = lru_cache(NAMES_REMEMBERED)(self._find)
+        self._remembered = self._of_list
 
     @classmethod
     def load(cls, data: bytes) -> "PriceBook":
@@ -93,6 +104,16 @@ class PriceBook:
     def providers(self) -> tuple[str, ...]:
         return tuple(self._unread)
 
+    def with_own(self, own: OwnPrices) -> "PriceBook":
+        """This book with own rates over it; what was read of the list is shared."""
+        book = copy.copy(self)
+        book.digest = f"{self.digest}+{own.digest}"
+        # The copy is this class's own making.
+        book._own = own  # noqa: SLF001
+        book._known = self._known | own.providers  # noqa: SLF001
+        book._remembered = lru_cache(OWN_NAMES_REMEMBERED)(book._find_own)  # noqa: SLF001
+        return book
+
     def card(self, provider: str, model: str) -> Card | None:
         """The card for a model as a caller or a reply names it, None if the list has none.
 
@@ -100,7 +121,7 @@ class PriceBook:
             provider: its id in the list, exactly.
             model: any text; a name longer than 256 characters is unknown.
         """
-        if len(model) > LONGEST_NAME or provider not in self._unread:
+        if len(model) > LONGEST_NAME or provider not in self._known:
             return None
         return self._remembered(provider, model.lower())
 
@@ -112,14 +133,43 @@ class PriceBook:
         card = self.card(provider, model)
         if card is None:
             return ()
+        others = self._others(provider, model)
+        if self._own is not None:
+            others = (*others, *self._dated(provider, model, card))
+        return (card, *others) if others else (card,)
+
+    def _others(self, provider: str, model: str) -> tuple[Card, ...]:
+        """What else a name is that its provider moves."""
+        if provider not in self._unread:
+            return ()
         own = self._list(provider)
         if not own.moving:
-            return (card,)
+            return ()
         name = model.lower()
         for prefix in own.prefixes:
             name = name.removeprefix(prefix)
         others = (self.card(provider, other) for other in own.moving.get(name, ()))
-        return (card, *(other for other in others if other is not None))
+        return tuple(other for other in others if other is not None)
+
+    def _dated(self, provider: str, model: str, card: Card) -> Iterator[Card]:
+        """What else a reply may be billed at that names the model's id, or the model with its day.
+
+        Only where own rates are in play: of the list, one price is known to hold for all spellings.
+        """
+        assert self._own is not None
+        listed = self._listed(provider, model.lower())
+        names = {model.lower()} | ({listed.model.lower()} if listed is not None else set())
+        for price in (each for name in names for each in self._own.dated(provider, name)):
+            if price.is_pattern:
+                yield self._own.card_of(price, listed)
+            elif (found := self.card(provider, price.model)) is not None:
+                yield found
+        if card.own is not None and listed is not None:
+            ids = [each["id"] for each in self._list(provider).models]
+            dated = (each for each in ids if undated(each.lower()) in names)
+            for name in (listed.model, *dated):
+                if (found := self.card(provider, name)) is not None:
+                    yield found
 
     def iter_cards(self, provider: str | None = None) -> Iterator[Card]:
         """Every card, or those of one provider's list, in the list's order."""
@@ -154,6 +204,17 @@ class PriceBook:
         nanos = _nanos_half_even(grains)
         return Priced(None if reason else nanos, reason, nanos)
 
+    def _find_own(self, provider: str, name: str) -> Card | None:
+        assert self._own is not None
+        listed = self._listed(provider, name)
+        prefixes = self._list(provider).prefixes if provider in self._unread else ()
+        names = (name, *(name.removeprefix(each) for each in prefixes))
+        return self._own.card(provider, names, listed) or listed
+
+    def _listed(self, provider: str, name: str) -> Card | None:
+        """The list's own card."""
+        return self._of_list(provider, name) if provider in self._unread else None
+
     def _find(self, provider: str, name: str) -> Card | None:
         own = self._list(provider)
         bare = (name.removeprefix(prefix) for prefix in own.prefixes if name.startswith(prefix))
@@ -181,7 +242,7 @@ class PriceBook:
     def _list(self, provider: str) -> "_PriceList":
         if provider not in self._lists:
             self._lists[provider] = _PriceList(
-                provider, json.loads(self._unread[provider]), self._units
+                provider, json.loads(self._unread[provider]), self.units
             )
         return self._lists[provider]
 

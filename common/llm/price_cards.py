@@ -169,7 +169,8 @@ class Card:
     """The price of one model of one provider's list.
 
     `provider` is the one whose list it stands on. A provider that sells another's models at that
-    one's prices has no say in its variants: `context_applies` is False on such a card.
+    one's prices has no say in its variants: `context_applies` is False on such a card. `own` names
+    the rates of an organisation that stand on it instead of the list's.
     """
 
     provider: str
@@ -178,10 +179,13 @@ class Card:
     caps: ModelCaps
     context_applies: bool
     terms: Terms = field(repr=False)
+    own: str | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.provider}/{self.model}"
+        """``provider/model``, and behind a plus the organisation's own rates where they count."""
+        of_own = "" if self.own is None else f"+{self.own}"
+        return f"{self.provider}/{self.model}{of_own}"
 
     @property
     def context_window(self) -> int | None:
@@ -205,7 +209,12 @@ class Card:
         return self._tariff(at, context).listed(self.terms.units)
 
     def has_variant(self, name: str, value: str) -> bool:
-        """Whether the card knows this value of the context: it has rates or a factor for it."""
+        """Whether the card knows this value of the context: it has rates or a factor for it.
+
+        An organisation's own rates hold for all calls, whatever their context.
+        """
+        if self.own is not None:
+            return True
         known: list[Mapping[str, str]] = [variant.when for variant in self.terms.variants]
         known += [factor.when for factor in self.terms.multipliers]
         return self.context_applies and any(when.get(name) == value for when in known)

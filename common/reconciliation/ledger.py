@@ -16,7 +16,12 @@ MOST_ROWS = 20_000
 
 
 async def calls_of(
-    warehouse: Warehouse, provider: str, hosts: Collection[str], day: date
+    warehouse: Warehouse,
+    provider: str,
+    hosts: Collection[str],
+    day: date,
+    *,
+    simulated: bool = False,
 ) -> list[Called]:
     """What our calls of a day used and cost, by key and model, those over its midnights apart.
 
@@ -25,6 +30,7 @@ async def calls_of(
         provider: whose price list applies.
         hosts: the provider's own; what goes elsewhere is on another bill.
         day: of UTC.
+        simulated: those that a simulated provider answered, and no others.
 
     Raises:
         StoreUnavailable: no answer in time.
@@ -36,6 +42,7 @@ async def calls_of(
         {
             "provider": provider,
             "hosts": sorted(hosts),
+            "simulated": simulated,
             "since": since,
             "until": since + DAY,
             "later": since + DAY + LONGEST_CALL,

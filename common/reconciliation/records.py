@@ -21,6 +21,8 @@ MOST_MODELS = 50
 
 Standing: TypeAlias = Literal["early", "agrees", "drift", "not_compared"]
 """`early`: the day's bill may still change. `not_compared`: its money is not all on this bill."""
+Answering: TypeAlias = Literal["answers", "silent", "off"]
+"""How a provider stood when it was last asked. `silent`: it told nothing. `off`: nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,16 @@ def day_data(
     }
 
 
-def source_data(standing: str, cause: str | None, asked_at: datetime) -> dict[str, Value]:
-    return {"standing": standing, "cause": cause, "asked_at": asked_at}
+def source_data(
+    provider: str, account: str, standing: Answering, cause: str | None, asked_at: datetime
+) -> dict[str, Value]:
+    return {
+        "provider": provider,
+        "account": account,
+        "standing": standing,
+        "cause": cause,
+        "asked_at": asked_at,
+    }
 
 
 def _models(rows: Iterable[Called], bill: Bill) -> list[Mapping[str, Value]]:

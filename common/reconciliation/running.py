@@ -28,6 +28,7 @@ from common.reconciliation.comparing import Drift, compare, doubt
 from common.reconciliation.keys import match
 from common.reconciliation.ledger import calls_of
 from common.reconciliation.records import (
+    Answering,
     Standing,
     Sums,
     day_data,
@@ -51,7 +52,7 @@ class Account:
     """One bill of one provider.
 
     `hosts` are the provider's own; calls elsewhere are on another bill. Without `bills` nobody
-    reads them, because that `needs` a setting.
+    reads them, because that `needs` a setting. A `simulated` provider bills simulated calls alone.
     """
 
     provider: str
@@ -59,6 +60,7 @@ class Account:
     hosts: frozenset[str]
     bills: Bills | None
     needs: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +109,21 @@ class Reconciliation:
         await self._note(account, "answers", None, asked_at)
 
     async def _day(self, account: Account, bill: Bill, asked_at: datetime) -> None:
-        ledger = await calls_of(self.warehouse, account.provider, account.hosts, bill.day)
+        ledger = await calls_of(
+            self.warehouse,
+            account.provider,
+            account.hosts,
+            bill.day,
+            simulated=account.simulated,
+        )
         matched = match(ledger, bill)
         rows = [row for row in ledger if row.edge != "ended_after" and matched.is_billed(row)]
         sums = Sums.of(rows)
         drifts = compare(ledger, bill)
         standing = _standing(bill, drifts, asked_at)
         reconciled = _reconciled(account, bill, sums, asked_at)
-        withheld = _withheld(ledger, bill, standing, reconciled)
+        withheld = "simulated calls cost no budget money" if account.simulated else None
+        withheld = withheld or _withheld(ledger, bill, standing, reconciled)
         found = {
             "provider": account.provider,
             "account": account.name,
@@ -154,9 +163,9 @@ class Reconciliation:
         await transact(self.documents, self.clock, decide, entropy=self.entropy)
 
     async def _note(
-        self, account: Account, standing: str, cause: str | None, asked_at: datetime
+        self, account: Account, standing: Answering, cause: str | None, asked_at: datetime
     ) -> None:
-        data = source_data(standing, cause, asked_at)
+        data = source_data(account.provider, account.name, standing, cause, asked_at)
         outcome = await self.documents.commit(
             [Put(source_ref(account.provider, account.name), data)]
         )

@@ -55,7 +55,28 @@ class LlmTestSettings(SimulatedUpstreamSettings):
         return of_a_header(value)
 
 
-class ProxySettings(StateSettings, BusSettings, ReachSettings, SimulatedUpstreamSettings):
+class SimulatedProviderSettings(Settings):
+    simulated_provider_url: str | None = Field(
+        default=None,
+        pattern=r"^http://(127\.0\.0\.1|localhost)(:\d+)?(/.*)?$",
+        description="Simulated provider on this machine; the provider key `sim` and the admin key "
+        "`sim-admin` reach it. Set by scripts/dev; refused on Cloud Run.",
+    )
+
+    @model_validator(mode="after")
+    def _no_simulated_provider_in_the_cloud(self) -> "SimulatedProviderSettings":
+        if self.on_cloud_run and self.simulated_provider_url is not None:
+            raise ValueError("SIMULATED_PROVIDER_URL must not be set on Cloud Run")
+        return self
+
+
+class ProxySettings(
+    StateSettings,
+    BusSettings,
+    ReachSettings,
+    SimulatedUpstreamSettings,
+    SimulatedProviderSettings,
+):
     """Settings of the function `proxy`."""
 
     openai_api_key: SecretStr | None = Field(
@@ -75,12 +96,6 @@ class ProxySettings(StateSettings, BusSettings, ReachSettings, SimulatedUpstream
         min_length=16,
         description="Secret that makes fingerprints of provider keys, users and sessions. "
         "Laptop: made once, in DATA_DIR.",
-    )
-    simulated_provider_url: str | None = Field(
-        default=None,
-        pattern=r"^http://(127\.0\.0\.1|localhost)(:\d+)?(/.*)?$",
-        description="Simulated provider on this machine; the provider key `sim` reaches it. "
-        "Set by scripts/dev; refused on Cloud Run.",
     )
     key_max_stale_s: float = Field(
         default=5, ge=1, le=300, description="Seconds within which every revocation is obeyed."
@@ -117,8 +132,6 @@ class ProxySettings(StateSettings, BusSettings, ReachSettings, SimulatedUpstream
 
     @model_validator(mode="after")
     def _complete_in_the_cloud(self) -> "ProxySettings":
-        if self.on_cloud_run and self.simulated_provider_url is not None:
-            raise ValueError("SIMULATED_PROVIDER_URL must not be set on Cloud Run")
         return required(self, "fingerprint_key")
 
 
@@ -243,7 +256,9 @@ class PricingSettings(StateSettings, BusSettings, WarehouseSettings, ReachSettin
     )
 
 
-class InsightsSettings(StateSettings, BusSettings, WarehouseSettings, ReachSettings):
+class InsightsSettings(
+    StateSettings, BusSettings, WarehouseSettings, ReachSettings, SimulatedProviderSettings
+):
     """Settings of the function `insights`."""
 
     openai_admin_key: SecretStr | None = Field(

@@ -1,12 +1,12 @@
 """The numbers of incidents ask about calls and brownouts: usage and brownouts know, and answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from common.brownout.episodes import EPISODES, Episode
-from common.brownout.modes import GLOBAL, KINDS
+from common.brownout.modes import GLOBAL, KINDS, ScopeKind
 from common.brownout.policies import Policies
 from common.brownout.state import read_state
 from common.brownout.totals import total_saving
@@ -34,7 +34,7 @@ from common.usage.treated_calls import Asked, read_treated_calls
 TIMEOUT_S = 50.0
 NOT_READ = "the minutes could not be read in time"
 _NOT_KEPT = f"minutes are kept for {KEPT['minute'].days} days"
-_OF_AN_ORG = ("org", "team", "agent")
+_IT = ("the incident",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,15 @@ class IncidentNumbers:
         return numbers_of(incident, entries, Found(minutes, calls, limits, saved), now)
 
     async def _minutes(self, incident: Incident, now: datetime) -> list[MinuteOfCalls] | str:
-        if not _is_of_calls(incident.scope):
+        scopes = frozenset(filter(_is_of_calls, incident.scopes))
+        if not scopes:
             return NO_SCOPE
         since, until = minutes_around(incident, now)
         if since < now - KEPT["minute"]:
             return _NOT_KEPT
 
         def names_of(cell: Cell) -> tuple[str, ...]:
-            return (incident.scope,) if incident.scope in scopes_of_cell(cell) else ()
+            return () if scopes.isdisjoint(scopes_of_cell(cell)) else _IT
 
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -80,10 +81,21 @@ class IncidentNumbers:
             return NOT_READ
 
     async def _calls(self, incident: Incident, now: datetime) -> list[CallGroup] | str:
-        if not _is_of_calls(incident.scope):
+        scopes = list(filter(_is_of_calls, incident.scopes))
+        if not scopes:
             return NO_SCOPE
         since, until = span_of(incident, now)
-        asked = Asked(since, until, **_who(incident.scope), episodes=incident.episodes)
+        asked = Asked(
+            since,
+            until,
+            everything=GLOBAL in scopes,
+            orgs=_names(scopes, "org"),
+            teams=_names(scopes, "team"),
+            agents=_names(scopes, "agent"),
+            providers=_names(scopes, "provider"),
+            models=_names(scopes, "model"),
+            episodes=incident.episodes,
+        )
         try:
             found = await read_treated_calls(self.warehouse, asked)
         except StoreUnavailable as error:
@@ -121,12 +133,6 @@ def _is_of_calls(scope: str) -> bool:
     return scope.partition(":")[0] in KINDS
 
 
-def _who(scope: str) -> dict[str, str]:
-    """A scope in canonical form, as the columns of calls that it means."""
-    kind, _, name = scope.partition(":")
-    if scope == GLOBAL:
-        return {}
-    if kind not in _OF_AN_ORG or kind == "org":
-        return {kind: name}
-    org, _, member = name.partition("/")
-    return {"org": org, kind: member}
+def _names(scopes: Iterable[str], kind: ScopeKind) -> list[str]:
+    """What the scopes of this kind name."""
+    return [scope.partition(":")[2] for scope in scopes if scope.startswith(f"{kind}:")]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from common.core.errors import InvalidInput
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent
 from common.core.ports import (
     Clock,
     Committed,
@@ -36,8 +36,9 @@ from common.core.ports import (
     Write,
 )
 from common.core.transactions import Sleep
-from common.usage.episode_sums import EPISODE_SUMS, episode_increments, opened_sums
-from common.usage.rollups import Increments, increments_of, opened
+from common.usage.corrections import counted_from, effect_of
+from common.usage.episode_sums import EPISODE_SUMS, opened_sums
+from common.usage.rollups import Increments, opened
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class _Portion:
 
 async def apply_events(
     documents: Documents,
-    events: Sequence[UsageEvent],
+    events: Sequence[CountedEvent],
     clock: Clock,
     *,
     open_rollups: OpenRollups | None = None,
@@ -140,10 +141,8 @@ async def apply_events(
     """
     now = clock.now()
     remembered = OpenRollups() if open_rollups is None else open_rollups
-    datable = [event for event in events if -MOST_AHEAD < now - event.event_time < MARKER_LIFE]
-    effects = {
-        event.id: {**increments_of(event, now), **episode_increments(event)} for event in datable
-    }
+    datable = [event for event in events if -MOST_AHEAD < now - counted_from(event) < MARKER_LIFE]
+    effects = {event.id: effect_of(event, now) for event in datable}
     strange = {event.id for event in events} - effects.keys()
     applied = Applied(failed=dict.fromkeys(strange, "its time is too far from now"))
     count = _Count(documents, now, remembered, sleep)

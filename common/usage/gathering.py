@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from common.core.errors import StoreUnavailable
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent
 from common.core.transactions import Sleep
 from common.usage.apply_events import Applied
 
@@ -24,14 +24,14 @@ WINDOW_S = 0.05
 AT_ONCE = 80
 """Events that one instance is given at once (its `concurrency`): when all wait, none can join."""
 
-Apply: TypeAlias = Callable[[Sequence[UsageEvent]], Awaitable[Applied]]
+Apply: TypeAlias = Callable[[Sequence[CountedEvent]], Awaitable[Applied]]
 
 
 @dataclass(slots=True)
 class _Batch:
     """Events of one commit, in order of arrival, the same one perhaps twice."""
 
-    events: list[UsageEvent] = field(default_factory=list)
+    events: list[CountedEvent] = field(default_factory=list)
     full: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -53,7 +53,7 @@ class Gathering:
         self._turn = asyncio.Lock()
         self._open: tuple[_Batch, asyncio.Task[Applied]] | None = None
 
-    async def add(self, event: UsageEvent) -> None:
+    async def add(self, event: CountedEvent) -> None:
         """Return when the event is counted, now or long ago.
 
         Raises:

@@ -67,13 +67,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums over calls. `priced_nanos` is what could be priced, estimated and simulated included."""
+    """Sums over calls. `priced_nanos` is what could be priced, estimated and simulated included.
+
+    `restated_calls` cost something else by now than their events said, which is in the sums.
+    """
 
     calls: int = 0
     ok_calls: int = 0
     priced_nanos: Nanos = 0
     estimated_calls: int = 0
     estimated_nanos: Nanos = 0
+    restated_calls: int = 0
     simulated_calls: int = 0
     simulated_nanos: Nanos = 0
     unpriced_reasons: Mapping[str, int] = field(default_factory=dict)
@@ -224,6 +228,7 @@ _SUMMED = (
     "priced_nanos",
     "estimated_calls",
     "estimated_nanos",
+    "restated_calls",
     "simulated_calls",
     "simulated_nanos",
 )

@@ -52,6 +52,8 @@ SHARDS = 16
 
 CALLS = "calls"
 PRICED_NANOS = "priced_nanos"
+RESTATED_CALLS = "restated_calls"
+"""Calls whose cost is another one by now than their event said."""
 UNIT = "unit:"
 """Prefix of the measures that are units of the price list, such as ``unit:input_tokens``."""
 
@@ -115,18 +117,30 @@ def cell_of(event: UsageEvent) -> Cell:
 def increments_of(event: UsageEvent, now: datetime) -> Increments:
     """What a call adds, when it is counted at `now`."""
     cell = cell_of(event)
-    listed = (cell.model is None or event.card is not None) and _is_plain(cell)
     measures = {CALLS: 1, PRICED_NANOS: event.priced_nanos}
     measures |= {f"{UNIT}{unit}": amount for unit, amount in event.units.items()}
-    amounts = {
-        _field(cell, measure): amount
-        for measure, amount in measures.items()
-        if amount  # a sum that is not there is 0
-    }
-    increments = {_ref("hour", event.event_time, cell, listed=listed): amounts}
-    if now - event.event_time < MINUTES_TAKEN:
-        evidence = {_field(cell, name): count for name, count in evidence_measures(event).items()}
-        increments[_ref("minute", event.event_time, cell, listed=listed)] = amounts | evidence
+    has_card = event.card is not None
+    increments = dict(increments_in(cell, event.event_time, measures, now, has_card=has_card))
+    for ref, amounts in increments.items():
+        if ref.collection == COLLECTIONS["minute"]:
+            evidence = evidence_measures(event).items()
+            increments[ref] = {**amounts, **{_field(cell, name): n for name, n in evidence}}
+    return increments
+
+
+def increments_in(
+    cell: Cell, time: datetime, measures: Mapping[str, int], now: datetime, *, has_card: bool
+) -> Increments:
+    """What these measures add to a cell of the time, in the hour and, while it is taken, the minute.
+
+    A price list has the cell's model, or none is named, if `has_card`.
+    """
+    listed = (cell.model is None or has_card) and _is_plain(cell)
+    # A sum that is not there is 0.
+    amounts = {_field(cell, measure): amount for measure, amount in measures.items() if amount}
+    increments = {_ref("hour", time, cell, listed=listed): amounts}
+    if now - time < MINUTES_TAKEN:
+        increments[_ref("minute", time, cell, listed=listed)] = amounts
     return increments
 
 

@@ -1,14 +1,14 @@
 """Counts events, and tells telemetry of each that was new.
 
 Whether an event is new is decided by the commit that counts it, so an event that is delivered again
-is measured no second time. Telemetry is told after that commit and never fails it; a process that
+is measured no second time, and a correction not at all. Telemetry is told after that commit and never fails it; a process that
 ends between the two loses a few, and no more. Where the store did not say who counted an event
 first, it is not measured, and counted as dropped.
 """
 
 from collections.abc import Sequence
 
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent, UsageEvent
 from common.core.metrics import Fact, Telemetry
 from common.usage.apply_events import Applied
 from common.usage.gathering import Apply, Gathering
@@ -25,7 +25,7 @@ class Telling:
         self._share = share
         self._gathering = Gathering(self._apply_and_record)
 
-    async def add(self, event: UsageEvent) -> None:
+    async def add(self, event: CountedEvent) -> None:
         """Return when the event is counted, and telemetry is sent or kept.
 
         Raises:
@@ -35,11 +35,13 @@ class Telling:
         # Within the request: an instance that serves none has no CPU.
         await self._telemetry.flush()
 
-    async def _apply_and_record(self, events: Sequence[UsageEvent]) -> Applied:
+    async def _apply_and_record(self, events: Sequence[CountedEvent]) -> Applied:
         applied = await self._apply(events)
         new = {event.id: event for event in events if event.id in applied.new}
         facts = [
-            Fact(measurements_of(event), spans_of(event, self._share)) for event in new.values()
+            Fact(measurements_of(event), spans_of(event, self._share))
+            for event in new.values()
+            if isinstance(event, UsageEvent)
         ]
         self._telemetry.record(facts)
         if applied.unsure:

@@ -6,7 +6,7 @@ was is told apart by nothing else, so the rows are few, however many calls there
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -19,16 +19,20 @@ MOST_GROUPS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which calls: all that equal what is not None, in lower case, and those of the episodes."""
+    """Which calls: all of them, or those of any that is named. Names are in lower case.
+
+    Teams and agents stand behind their organisation: ``acme/search``.
+    """
 
     since: datetime
     until: datetime
-    org: str | None = None
-    team: str | None = None
-    agent: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    episodes: Sequence[str] = field(default_factory=tuple)
+    everything: bool = False
+    orgs: Sequence[str] = ()
+    teams: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    providers: Sequence[str] = ()
+    models: Sequence[str] = ()
+    episodes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,12 @@ async def read_treated_calls(warehouse: Warehouse, asked: Asked) -> list[Treated
         {
             "since": asked.since,
             "until": asked.until,
-            "org": asked.org,
-            "team": asked.team,
-            "agent": asked.agent,
-            "provider": asked.provider,
-            "model": asked.model,
+            "everything": asked.everything,
+            "orgs": list(asked.orgs),
+            "teams": list(asked.teams),
+            "agents": list(asked.agents),
+            "providers": list(asked.providers),
+            "models": list(asked.models),
             "episodes": list(asked.episodes),
             "limit": MOST_GROUPS + 1,
         },

@@ -1,4 +1,19 @@
 -- One row per call. A subscription writes at least once, so the first row of each event id counts.
+-- What corrections change of a call's cost is added to it; what its event said stays beside it.
+WITH events AS (
+  SELECT *
+  FROM `${dataset}.usage_raw`
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY publish_time, message_id) = 1
+),
+corrected AS (
+  SELECT
+    *,
+    CAST(SUM(IFNULL(new_nanos - old_nanos, 0)) OVER (PARTITION BY IFNULL(call_id, id)) AS INT64)
+      AS difference_nanos,
+    COUNT(call_id) OVER (PARTITION BY IFNULL(call_id, id)) AS corrections
+  FROM events
+)
 SELECT
   id,
   type,
@@ -13,6 +28,8 @@ SELECT
   user_hash,
   session_hash,
   tags,
+  prefix_hash,
+  prefix_bytes,
   protocol,
   endpoint,
   upstream,
@@ -23,9 +40,11 @@ SELECT
   model_sent,
   model_billed,
   units,
-  cost_nanos,
+  cost_nanos + difference_nanos AS cost_nanos,
+  cost_nanos AS original_cost_nanos,
+  corrections,
   cost_reason,
-  priced_nanos,
+  priced_nanos + difference_nanos AS priced_nanos,
   cost_source,
   hold_nanos,
   bound_kind,
@@ -72,6 +91,5 @@ SELECT
   request_bytes,
   response_bytes,
   traceparent
-FROM `${dataset}.usage_raw`
-WHERE TRUE
-QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY publish_time, message_id) = 1
+FROM corrected
+WHERE call_id IS NULL

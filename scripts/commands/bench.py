@@ -27,6 +27,7 @@ from scripts.benchmark.nginx import nginx_binary
 from scripts.benchmark.processes import on_cpu
 from scripts.benchmark.report import comparison, document, machine, table
 from scripts.benchmark.rollups import measure_rollups
+from scripts.benchmark.routing import measure_routing
 from scripts.benchmark.telemetry import measure_telemetry
 from scripts.commands.bundle import ROOT
 
@@ -99,6 +100,7 @@ def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure,
             once = repeat_once(proxy, usage, place, size, cpus)
             once |= repeat_budgets(proxy, place / "budgets", size, cpus)
             once |= measure_brownouts()
+            once |= measure_routing(once)
             for figure, value in once.items():
                 runs.setdefault(figure, []).append(value)
             shutil.rmtree(place)

@@ -4,7 +4,7 @@ A bundle holds the function's `main.py` and `requirements.txt`, all of `common/`
 `pyproject.toml` the name and the version. The same sources give the same bytes on every machine:
 sorted names, one time and one mode for all, and no compression, because the output of deflate
 differs between zlib libraries. So a deployment changes nothing unless a byte of the sources did.
-All of `common/` goes along: what a function does not import costs it a hundred kilobytes of upload
+All of `common/` goes along: what a function does not import costs it a megabyte or two of upload
 and nothing else.
 """
 

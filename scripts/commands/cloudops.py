@@ -17,8 +17,13 @@ from scripts.commands.cloudops_channels import channels
 from scripts.commands.cloudops_client import DEFAULT_URL, fail, moment_text, segment
 from scripts.commands.cloudops_doctor import doctor
 from scripts.commands.cloudops_import import imports
+from scripts.commands.cloudops_incident_report import report_incident
 from scripts.commands.cloudops_incidents import incidents
+from scripts.commands.cloudops_insights import insights
+from scripts.commands.cloudops_overrides import price_overrides
 from scripts.commands.cloudops_prices import price_books
+from scripts.commands.cloudops_reconciliations import reconciliations
+from scripts.commands.cloudops_routes import routes
 from scripts.commands.cloudops_session import (
     AsJson,
     Given,
@@ -29,7 +34,9 @@ from scripts.commands.cloudops_session import (
     print_list,
 )
 from scripts.commands.cloudops_tables import Column, print_table
+from scripts.commands.cloudops_tags import TagList, tags_of
 from scripts.commands.cloudops_upstreams import upstreams
+from scripts.commands.cloudops_usage import calls, spend
 
 app = typer.Typer(
     help="Organisations, keys, spend and prices of a running Open Cloud Ops.",
@@ -50,25 +57,29 @@ for name, group in (
     ("projects", projects),
     ("budgets", budgets),
     ("upstreams", upstreams),
+    ("routes", routes),
     ("channels", channels),
     ("brownout", brownout),
     ("incidents", incidents),
+    ("insights", insights),
+    ("reconciliations", reconciliations),
     ("price-books", price_books),
+    ("price-overrides", price_overrides),
     ("import", imports),
 ):
     app.add_typer(group, name=name)
 
 command(app, "apply")(apply_manifest)
+command(incidents, "report")(report_incident)
 command(app, unusable=2)(doctor)
+command(app)(spend)
+command(app)(calls)
 
 Org = Annotated[str, typer.Option("--org", help="id of the organisation")]
 AnyOrg = Annotated[str | None, typer.Option("--org", help="only this organisation")]
 Id = Annotated[str, typer.Argument(help="a-z, 0-9 and -; at most 63")]
 Name = Annotated[str | None, typer.Option("--name", help="for people; the id if not given")]
-TagList = Annotated[list[str] | None, typer.Option("--tag", help="NAME=VALUE; may be repeated")]
 KeyId = Annotated[str, typer.Argument(help="12 hexadecimal digits, as `keys list` shows them")]
-Since = Annotated[str, typer.Option(help="a duration (90m, 1h, 7d), a date or a time")]
-Until = Annotated[str | None, typer.Option(help="not included; now if not given")]
 
 
 @app.callback()
@@ -117,7 +128,7 @@ def create_agent(  # noqa: PLR0917 - typer reads options from parameters
     name: Name = None,
     tag: TagList = None,
 ) -> None:
-    body = {"org": org, "id": agent_id, "team": team, "name": name, "tags": _tags(tag)}
+    body = {"org": org, "id": agent_id, "team": team, "name": name, "tags": tags_of(tag)}
     _create(session, "agents", body)
 
 
@@ -181,7 +192,7 @@ def create_key(  # noqa: PLR0917 - typer reads options from parameters
         "agent": agent,
         "name": name,
         "project": project,
-        "tags": _tags(tag),
+        "tags": tags_of(tag),
         "policy": {
             "models": model or [],
             "upstreams": upstream or [],
@@ -210,71 +221,6 @@ def rotate_key(
 def revoke_key(session: Session, key_id: KeyId) -> None:
     """Withdraw a key."""
     print_answer(session, session.client.post(f"keys/{segment(key_id)}:revoke", {}))
-
-
-@command(app)
-def spend(  # noqa: PLR0917 - typer reads options from parameters
-    session: Session,
-    by: Annotated[str, typer.Option(help="org, team, project, agent, key, model, ...")] = "team",
-    since: Since = "24h",
-    until: Until = None,
-    granularity: Annotated[str, typer.Option(help="hour, day or none")] = "none",
-    org: AnyOrg = None,
-) -> None:
-    """Cost by dimension, exact to the nano-dollar, and what keeps it from being exact or real."""
-    query = {
-        "group": by,
-        "since": moment_text(since),
-        "until": None if until is None else moment_text(until),
-        "granularity": granularity,
-        "org": org,
-    }
-    rows, last = session.client.rows("usage/summary", query)
-    if session.as_json:
-        print_list(rows, last["total"])
-        return
-    rows.sort(key=lambda row: (row["bucket"] or "", -(row["cost_nanos"] or 0)))
-    dimensions = by.split(",") if by else []
-    columns = [Column(name) for name in dimensions] + [
-        Column("calls", is_number=True),
-        Column("ok", is_number=True),
-        Column("input_tokens", is_number=True),
-        Column("output_tokens", is_number=True),
-        Column("cost_usd", is_number=True),
-    ]
-    table = [[row["group"][name] or "-" for name in dimensions] + _figures(row) for row in rows]
-    total = ["total", *[""] * (len(dimensions) - 1)][: len(dimensions)] + _figures(last["total"])
-    if granularity != "none":
-        columns.insert(0, Column(granularity))
-        table = [[row["bucket"], *cells] for row, cells in zip(rows, table, strict=True)]
-        total.insert(0, "")
-    print_table(columns, table, total)
-    _print_notes(last["total"])
-
-
-@command(app)
-def calls(
-    session: Session,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="how many")] = 20,
-    since: Since = "24h",
-    estimated: Annotated[bool, typer.Option("--estimated", help="only estimated costs")] = False,
-    errors: Annotated[bool, typer.Option("--errors", help="only calls that failed")] = False,
-) -> None:
-    """Calls, newest first."""
-    query = {
-        "since": moment_text(since),
-        "cost_source": "estimated" if estimated else None,
-        "failed": True if errors else None,
-        "limit": limit,
-    }
-    answer = session.client.get("usage/calls", query)
-    if session.as_json:
-        print_list(answer["data"], answer["total"])
-        return
-    names = ["time", "org", "team", "agent", "model", "status", "outcome"]
-    columns = [Column(name) for name in names]
-    columns += [Column("seconds", is_number=True), Column("cost_usd", is_number=True)]
-    print_table([*columns, Column("note")], [_call_cells(row) for row in answer["data"]])
 
 
 @command(app)
@@ -322,58 +268,6 @@ def _made_key(session: Session, path: str, body: dict[str, Any]) -> None:
     print_answer(session, answer)
     if not session.as_json:
         typer.echo(f"{answer['data']['secret']}\nKeep it now: it is not shown again.")
-
-
-def _tags(given: list[str] | None) -> dict[str, str]:
-    tags = {}
-    for tag in given or []:
-        name, separator, value = tag.partition("=")
-        if not separator:
-            fail(f"--tag {tag!r} is not NAME=VALUE")
-        tags[name] = value
-    return tags
-
-
-def _cost(row: dict[str, Any]) -> str:
-    return f"unknown ({row['cost_reason']})" if row["cost"] is None else str(row["cost"])
-
-
-def _figures(row: dict[str, Any]) -> list[str]:
-    tokens = row["tokens"]
-    return [
-        f"{row['calls']:,}",
-        f"{row['ok_calls']:,}",
-        f"{tokens['input_tokens']:,}",
-        f"{tokens['output_tokens']:,}",
-        _cost(row),
-    ]
-
-
-def _call_cells(row: dict[str, Any]) -> list[str]:
-    notes = [row["error_code"] or ""]
-    notes += ["estimated"] if row["cost_source"] == "estimated" else []
-    notes += ["simulated"] if row["simulated"] else []
-    return [
-        row["event_time"],
-        *(cell(row[name]) for name in ("org", "team", "agent")),
-        cell(row["model_billed"] or row["model_asked"]),
-        str(row["status"]),
-        row["outcome"],
-        f"{row['duration_s']:.2f}",
-        _cost(row),
-        " ".join(note for note in notes if note),
-    ]
-
-
-def _print_notes(total: dict[str, Any]) -> None:
-    if total["estimated_calls"]:
-        typer.echo(f"{total['estimated_calls']:,} calls estimated: ${total['estimated_cost']}")
-    if total["unpriced_calls"]:
-        why = ", ".join(f"{name} {count:,}" for name, count in total["unpriced_reasons"].items())
-        typer.echo(f"{total['unpriced_calls']:,} calls unpriced: {why}")
-    if total["simulated_calls"]:
-        cost = total["simulated_cost"]
-        typer.echo(f"{total['simulated_calls']:,} calls simulated: ${cost}, no real money")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from scripts.commands.cloudops_session import Session
 from scripts.commands.manifest_file import ManifestFile, UnreadableManifest, read_manifest_file
 
 _SIGNS = {"create": "+", "update": "~", "absent": "-"}
-_ENDED = {"budget": "paused", "key": "revoked", "upstream": "removed"}
+_ENDED = {"budget": "paused", "key": "revoked", "upstream": "removed", "routes": "removed"}
 _CHANGES = 2
 """Exit code of a plan that would change something."""
 
@@ -35,7 +35,7 @@ def apply_manifest(  # noqa: PLR0917 - typer reads options from parameters
         typer.Option(
             "--prune",
             help="also end what applies of this name have made and the file no longer holds:"
-            " pause budgets, revoke keys, remove upstreams",
+            " pause budgets, revoke keys, remove upstreams and rules",
         ),
     ] = False,
     secrets_out: Annotated[

@@ -7,6 +7,7 @@ told with its lines before anything is sent.
 import json
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +21,21 @@ from common.brownout.policy_problems import PolicyInvalid
 from common.brownout.policy_weaknesses import weaknesses
 from scripts.commands.cloudops_client import fail, moment_text, segment
 from scripts.commands.cloudops_session import Session, cell, command, print_answer, print_list
+from scripts.commands.cloudops_signals import (
+    holders,
+    list_deliveries,
+    list_signals,
+    live_signals,
+    told_of,
+)
 from scripts.commands.cloudops_tables import Column, print_table
+from scripts.doctor.brownouts import findings_of
 
 brownout = typer.Typer(help="Brownouts: modes, pins and the policy.", no_args_is_help=True)
 policy = typer.Typer(help="The policy: thresholds, and what a mode gives up.", no_args_is_help=True)
 brownout.add_typer(policy, name="policy")
+command(brownout, "signals")(list_signals)
+command(brownout, "deliveries")(list_deliveries)
 
 _MINUTES = {"m": 1, "h": 60}
 _DURATION = re.compile(r"(\d{1,4})([mh])")
@@ -45,7 +56,7 @@ DefaultOrg = Annotated[
 
 @command(brownout, "status")
 def status(session: Session) -> None:
-    """The scopes that are not in normal mode, until when, and the pins."""
+    """The scopes that are not in normal mode, until when, the pins, and what needs a look."""
     answer = session.client.get("brownout", {})
     if session.as_json:
         print_answer(session, answer)
@@ -53,13 +64,20 @@ def status(session: Session) -> None:
     data = answer["data"]
     if data["scopes"]:
         names = ("scope", "mode", "share", "since", "ends_at", "held by")
-        print_table([Column(name) for name in names], [_scope_cells(row) for row in data["scopes"]])
+        signals = live_signals(session, data["scopes"])
+        rows = [_scope_cells(row, holders(row, signals)) for row in data["scopes"]]
+        print_table([Column(name) for name in names], rows)
+        typer.echo("\n".join(told_of(signals)), nl=bool(signals))
     if data["pins"]:
         names = ("pinned", "mode", "until", "by", "reason", "id")
         print_table([Column(name) for name in names], [_pin_cells(row) for row in data["pins"]])
     for source in data["sources"]:
         for drift in source["drifts"]:
             typer.echo(f"{drift['told']} ({drift['level']}, {drift['scope']})")
+    deliveries = session.client.get("brownout/deliveries", {})
+    now = datetime.fromisoformat(deliveries["as_of"])
+    for finding in findings_of(data, deliveries["data"], now):
+        typer.echo(finding.what)
     typer.echo(answer["answer"])
 
 
@@ -253,13 +271,9 @@ def _minutes(text: str) -> int:
     return int(match[1]) * _MINUTES[match[2]]
 
 
-def _scope_cells(row: dict[str, Any]) -> list[str]:
-    held = [
-        f"{lease['level']}, {lease['about'] or 'unknown cause'}, until {lease['until']}"
-        for lease in row["leases"]
-    ]
+def _scope_cells(row: dict[str, Any], held: str) -> list[str]:
     share = f"{row['share']:.0%}"
-    return [row["scope"], row["mode"], share, row["since"], row["ends_at"], "; ".join(held) or "-"]
+    return [row["scope"], row["mode"], share, row["since"], row["ends_at"], held]
 
 
 def _pin_cells(row: dict[str, Any]) -> list[str]:

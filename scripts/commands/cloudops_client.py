@@ -99,6 +99,13 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self._answer("GET", path, params=given)
 
+    def text(self, path: str, query: dict[str, Any]) -> str:
+        """An answer that is no JSON, unless it is a problem."""
+        response = self._request("GET", path, params=query)
+        if not response.is_success:
+            self._checked(response, self._read(response))
+        return response.text
+
     def post(
         self, path: str, body: dict[str, Any], *, version: str | None = None
     ) -> dict[str, Any]:
@@ -141,17 +148,23 @@ class ApiClient:
         self, method: str, path: str, **request: Any
     ) -> tuple[httpx.Response, dict[str, Any]]:
         """The response and its JSON."""
+        response = self._request(method, path, **request)
+        return response, self._read(response)
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            response = self.http.request(method, f"{self.url}/api/v1/{path}", **request)
+            return self.http.request(method, f"{self.url}/api/v1/{path}", **request)
         except httpx.HTTPError as error:
             fail(f"{self.url} does not answer ({error}). Run scripts/dev, or give --url.")
+
+    def _read(self, response: httpx.Response) -> dict[str, Any]:
         try:
             answer = response.json()
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
             fail(f"{self.url} is not this API: it answered {response.status_code} without JSON.")
-        return response, answer
+        return answer
 
     def _checked(self, response: httpx.Response, answer: dict[str, Any]) -> dict[str, Any]:
         if response.is_success:

@@ -12,6 +12,7 @@ from common.runtime.settings import BusSettings, read_settings
 from scripts.commands.cloudops_client import is_local, web_client
 from scripts.commands.cloudops_session import Session, print_list
 from scripts.doctor.api import look_at_api
+from scripts.doctor.brownouts import look_at_brownouts
 from scripts.doctor.calls import find_dead_letters, find_in_calls
 from scripts.doctor.findings import Finding, Patient
 from scripts.doctor.proxy import find_in_proxy
@@ -47,32 +48,41 @@ def doctor(
         bus=_pubsub(bus),
         is_local=local,
     )
+    notes: list[str] = []
     try:
-        found = list(_findings(patient))
+        found = list(_findings(patient, notes))
     finally:
         patient.close()
     if session.as_json:
-        print_list([asdict(finding) for finding in found], {"count": len(found)})
+        told = [asdict(finding) for finding in found]
+        print_list(told, {"count": len(found), "notes": notes})
     else:
-        _print(found, patient)
+        _print(found, notes, patient)
     if found:
         raise typer.Exit(1)
 
 
-def _findings(patient: Patient) -> Iterator[Finding]:
+def _findings(patient: Patient, notes: list[str]) -> Iterator[Finding]:
+    """Yield what is wrong; what is worth knowing and not wrong is added to `notes`."""
     api = look_at_api(patient)
     yield from api.findings
     yield from find_in_proxy(patient, api.health)
     if api.health is not None and api.admits:
-        yield from find_in_calls(patient, datetime.fromisoformat(api.health["as_of"]))
+        now = datetime.fromisoformat(api.health["as_of"])
+        yield from find_in_calls(patient, now)
+        found, worth_knowing = look_at_brownouts(patient, now)
+        notes += worth_knowing
+        yield from found
     yield from find_dead_letters(patient)
 
 
-def _print(found: list[Finding], patient: Patient) -> None:
+def _print(found: list[Finding], notes: list[str], patient: Patient) -> None:
     for finding in found:
         typer.echo(f"{finding.what}\n    fix: {finding.fix}")
     if not found:
         typer.echo("Nothing is wrong.")
+    for note in notes:
+        typer.echo(f"Note: {note}.")
     if left_out := patient.not_looked_at():
         typer.echo(f"Not looked at: {', '.join(left_out)}.")
 

@@ -6,7 +6,7 @@ comments at its end, and no key stands anywhere in it.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -18,6 +18,7 @@ from scripts.commands.cloudops_client import fail
 from scripts.commands.litellm_credentials import Told
 from scripts.commands.litellm_file import UnreadableConfig, read_litellm_config
 from scripts.commands.litellm_losses import losses_of
+from scripts.commands.litellm_rules import import_rules
 from scripts.commands.litellm_upstreams import Imported, import_upstreams
 
 imports = typer.Typer(
@@ -32,6 +33,8 @@ _HEAD = (
     "than the key of their one variable.",
 )
 
+_OF_RULES = ("A gateway key that lists its models must list the names that rules are for as well.",)
+
 
 @imports.callback()
 def choose() -> None:
@@ -41,6 +44,9 @@ def choose() -> None:
 @imports.command("litellm")
 def import_litellm(
     file: Annotated[Path, typer.Argument(help="the config of LiteLLM's proxy, YAML")],
+    org: Annotated[
+        str | None, typer.Option(help="id of the organisation whose rules its names become")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit code 1 if anything is not imported")
     ] = False,
@@ -51,14 +57,17 @@ def import_litellm(
     except UnreadableConfig as error:
         fail(str(error))
     imported = import_upstreams(config, bundled_book())
-    imported.losses.extend(losses_of(config, imported.calls))
-    content = {"name": _NAME, "upstreams": imported.upstreams}
+    made = import_rules(config, imported.calls, wanted=org is not None)
+    imported.losses.extend([*made.losses, *losses_of(config, rules=org is not None)])
+    content: dict[str, Any] = {"name": _NAME, "upstreams": imported.upstreams}
+    if made.rules:
+        content["routes"] = [{"org": org, "rules": made.rules}]
     try:
         read_manifest(content)
     except CloudOpsError as error:
         fail(f"{file}: this makes no manifest: {error.detail}")
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    head = "".join(f"# {line}\n" for line in _HEAD)
+    head = "".join(f"# {line}\n" for line in (*_HEAD, *(_OF_RULES if made.rules else ())))
     typer.echo(f"{head}{body}{_tail(imported)}", nl=False)
     for each in _sorted(imported.notices):
         typer.echo(f"{file}:{each.line}: {each.what}: {each.instead}", err=True)

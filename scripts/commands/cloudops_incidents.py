@@ -12,12 +12,14 @@ incidents = typer.Typer(
     help="Incidents: what went wrong, and who knows of it.", no_args_is_help=True
 )
 
+_MOST_NAMED = 20
+
 IncidentId = Annotated[str, typer.Argument(help="as `incidents list` shows it")]
 Text = Annotated[str, typer.Argument(help="for the timeline")]
 
 
 @command(incidents, "list")
-def list_incidents(
+def list_incidents(  # noqa: PLR0917 - typer reads options from parameters
     session: Session,
     status: Annotated[
         str | None, typer.Option(help="open, acknowledged, mitigated, resolved or reviewed")
@@ -26,12 +28,17 @@ def list_incidents(
     key: Annotated[
         str | None, typer.Option(help="of what, as brownout:provider:openai or budget:search")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="closed ones too")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many")] = 50,
+    every: Annotated[bool, typer.Option("--all", help="closed ones too, and however many")] = False,
 ) -> None:
     """Incidents that are not closed, newest first."""
     closed = None if every or status is not None else "false"
     asked = {"status": status, "severity": severity, "key": key, "closed": closed}
-    rows, last = session.client.rows("incidents", asked)
+    if every:
+        rows, last = session.client.rows("incidents", asked)
+    else:
+        last = session.client.get("incidents", {**asked, "limit": limit})
+        rows = last["data"]
     if session.as_json:
         print_list(rows, last["total"])
         return
@@ -39,7 +46,8 @@ def list_incidents(
     print_table(
         [Column(name) for name in names], [[cell(row[name]) for name in names] for row in rows]
     )
-    typer.echo(last["answer"])
+    more = "" if last["total"]["count"] == len(rows) else f" The newest {len(rows)} are shown."
+    typer.echo(f"{last['answer']}{more}")
 
 
 @command(incidents, "show")
@@ -52,7 +60,7 @@ def show_incident(session: Session, incident_id: IncidentId) -> None:
     data = answer["data"]
     shown = {
         "title": data["title"],
-        "scope": data["scope"],
+        "scope": _scopes(data["scopes"]),
         "severity": data["severity"],
         "status": data["status"],
         "opened": _by(data, "opened"),
@@ -86,6 +94,11 @@ def note(session: Session, incident_id: IncidentId, text: Text) -> None:
 def resolve(session: Session, incident_id: IncidentId, text: Text) -> None:
     """Say that it is over, and why."""
     print_answer(session, session.client.post(f"{_path(incident_id)}:resolve", {"text": text}))
+
+
+def _scopes(scopes: list[str]) -> str:
+    more = len(scopes) - _MOST_NAMED
+    return ", ".join(scopes[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _path(incident_id: str) -> str:

@@ -33,7 +33,7 @@ from scripts.local_stack.demo import (
     seed,
 )
 from scripts.local_stack.pushes import push_subscriptions
-from scripts.local_stack.schedules import publish_on_time
+from scripts.local_stack.schedules import laptop_schedules, publish_on_time
 from scripts.simulated.server import create_app
 
 DEFAULT_PORT = 3000
@@ -106,13 +106,15 @@ def _set_environment(data: Path, address: str) -> dict[str, bool]:
     managed = {}
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
         managed[name] = os.environ.setdefault(name, "sim") != "sim"
+    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
+        os.environ.setdefault(name, "sim-admin")
     os.environ.setdefault("SIMULATED_PROVIDER_URL", f"{address}{SIMULATED_PATH}")
     os.environ.setdefault("BROWNOUT_TOKENS", BROWNOUT_TOKEN)
     os.environ.setdefault("PROXY_URL", address)
     os.environ.setdefault("TEST_LLM_UPSTREAM", SIMULATED_UPSTREAM)
     os.environ.setdefault(SIMULATED_VARIABLE, "sim")
     os.environ.setdefault("DEFAULT_ORG", ORG)
-    os.environ.update(DATA_DIR=str(data), API_AUTH="dev")
+    os.environ.update(DATA_DIR=str(data), API_AUTH="dev", LOCAL_RECEIVERS="true")
     return managed
 
 
@@ -169,7 +171,10 @@ async def _serve(
     try:
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]))
-            schedules = group.create_task(publish_on_time(app().bus, app().clock, app().entropy))
+            known = laptop_schedules(os.environ)
+            schedules = group.create_task(
+                publish_on_time(app().bus, app().clock, app().entropy, schedules=known)
+            )
             serving.add_done_callback(lambda _: schedules.cancel())
             await server.serving.wait()
             print(f"ready {address}", flush=True)

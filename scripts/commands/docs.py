@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from common.llm.paths import ENDPOINTS
-from common.runtime.settings import SETTINGS
+from common.runtime.function_settings import SETTINGS
 from scripts.functions_table import TopicTrigger, Trigger, read_functions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,13 +3,13 @@
 Settings are named and never quoted: their values may be keys.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from common.core.yaml_lines import Found
-from common.gateway.destinations import VENDORS
 from scripts.commands.litellm_credentials import Told
 from scripts.commands.litellm_file import LitellmConfig
-from scripts.commands.litellm_upstreams import Call, shown
+from scripts.commands.litellm_rules import FALLBACKS
+from scripts.commands.litellm_upstreams import shown
 
 _UNDERSTOOD = frozenset(
     {
@@ -32,9 +32,10 @@ _INSTEAD: Mapping[str, str] = {
         ("input_cost_per_token", "output_cost_per_token"),
         "prices cannot be overridden yet: those of the upstream's provider apply",
     ),
+    **dict.fromkeys(FALLBACKS, "with --org they become fallbacks of rules"),
     **dict.fromkeys(
-        (*_FALLBACKS, "default_fallbacks"),
-        "there are no routes yet: clients try the next model themselves",
+        _FALLBACKS[1:],
+        "a rule goes on where an upstream fails, not where it refuses a request",
     ),
     **dict.fromkeys(
         ("rpm", "tpm", "max_parallel_requests", "default_max_parallel_requests"),
@@ -58,33 +59,18 @@ _INSTEAD: Mapping[str, str] = {
     "environment_variables": "give the proxy those that it needs: .env.example has them",
     "include": "import those files too",
     "master_key": "calls take gateway keys, and CONSOLE_ADMINS may use the API",
-    "model_group_alias": "there are no routes yet: clients send the model's own name",
-    "routing_strategy": "keys of one upstream share its calls by weight",
+    "model_group_alias": "write a rule for each: scripts/cloudops routes set",
+    "routing_strategy": "keys of one upstream, and models of one rule, share calls by weight",
     "vertex_credentials": "the proxy's own identity pays: give it roles/aiplatform.user",
 }
 
 
-def losses_of(config: LitellmConfig, calls: Sequence[Call]) -> list[Told]:
-    """What is not imported besides deployments that have no upstream."""
-    return [*_of_names(calls), *_of_deployments(config), *_of_sections(config)]
+def losses_of(config: LitellmConfig, *, rules: bool) -> list[Told]:
+    """What is not imported besides deployments that have no upstream, and names.
 
-
-def _of_names(calls: Sequence[Call]) -> Iterator[Told]:
-    """Names that mean another model here, or several."""
-    by_name: dict[str, list[Call]] = {}
-    for call in calls:
-        by_name.setdefault(call.deployment.model_name, []).append(call)
-    for name, meant in by_name.items():
-        sent = list(dict.fromkeys(call.name for call in meant))
-        line, what = meant[0].deployment.line, f"model_name {shown(name)}"
-        if len(sent) > 1:
-            several = ", ".join(shown(each) for each in sent)
-            yield Told(line, what, f"there are no routes yet: clients send one of {several}")
-        elif name not in {sent[0], f"{meant[0].upstream}/{meant[0].model}"}:
-            instead = f"there are no routes yet: clients send {shown(sent[0])}"
-            if name == meant[0].model and meant[0].upstream in VENDORS:
-                instead += f", or this name at /{meant[0].upstream}"
-            yield Told(line, what, instead)
+    With `rules` their fallbacks are imported.
+    """
+    return [*_of_deployments(config), *_of_sections(config, FALLBACKS if rules else frozenset())]
 
 
 def _of_deployments(config: LitellmConfig) -> Iterator[Told]:
@@ -99,13 +85,14 @@ def _of_deployments(config: LitellmConfig) -> Iterator[Told]:
                 yield _setting(section, name, each)
 
 
-def _of_sections(config: LitellmConfig) -> Iterator[Told]:
+def _of_sections(config: LitellmConfig, imported: Collection[str]) -> Iterator[Told]:
     for section, found in config.sections.items():
         if section == "credential_list":
             yield from _of_credentials(found)
         elif found.value and section not in _INSTEAD and found.members:
             for name, each in found.members.items():
-                yield _setting(section, name, each)
+                if name not in imported:
+                    yield _setting(section, name, each)
         elif found.value:
             yield Told(found.line, shown(section), _INSTEAD.get(section, _UNKNOWN))
 

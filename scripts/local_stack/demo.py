@@ -54,6 +54,9 @@ def print_welcome(
     key = next(iter(keys.values()))
     real = [name for name, is_real in managed.items() if is_real]
     note = f" but {' and '.join(real)} is real: those calls cost money" if real else ""
+    prices = "Prices are those of this release, unless PRICE_SOURCE_URL says where a list is"
+    if os.environ.get("PRICE_SOURCE_URL"):
+        prices = "The price list of PRICE_SOURCE_URL is fetched each night at 03:17 UTC"
     url = "" if address.endswith(":3000") else f" --url {address}"
     print(
         f"""
@@ -72,6 +75,7 @@ An alert that asks for less of every call, for half an hour or until you pin nor
   scripts/cloudops{url} brownout status
   scripts/cloudops{url} brownout pin global normal --reason "enough seen"
 
+{prices}.
 Ctrl+C stops; data stay.""",
         flush=True,
     )

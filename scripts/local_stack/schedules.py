@@ -1,7 +1,8 @@
 """The schedules of the table, as Cloud Scheduler keeps them: commands on the bus, minute by minute.
 
 A minute that is over when this process comes to it (the laptop slept) is left out: whoever takes a
-command would not read one that old.
+command would not read one that old. What would fetch something from the internet is left out too,
+until the setting that says where from is given.
 """
 
 import asyncio
@@ -22,7 +23,19 @@ ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 ID_BYTES = 10
 
+REACHING: Mapping[str, str] = {"pricing.refresh": "PRICE_SOURCE_URL"}
+"""Commands that ask somebody on the internet, and the setting by which a laptop allows it."""
+
 logger = logging.getLogger(__name__)
+
+
+def laptop_schedules(environment: Mapping[str, str]) -> Mapping[str, Schedule]:
+    """The schedules of the table that stay on this machine, and those that settings allow."""
+    return {
+        name: schedule
+        for name, schedule in read_schedules(ROOT).items()
+        if schedule.command not in REACHING or environment.get(REACHING[schedule.command])
+    }
 
 
 async def publish_on_time(

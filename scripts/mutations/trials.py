@@ -30,6 +30,7 @@ from scripts.terraform_checks.mocked_apply import (
     CANARIES,
     COMPLETE,
     FULL,
+    IAP,
     MINIMAL,
     PLAIN,
     ApplyFailed,
@@ -100,7 +101,7 @@ class Trial:
             return
         if path.parent == Path() and (own := OWN_TESTS.get(path.name)):
             yield from self._of_own_tests(".", own)
-        yield from self._of_apply(FULL, PLAIN)
+        yield from self._of_apply(*([IAP] if path == Path("iap.tf") else []), FULL, PLAIN)
         if path.parent != Path():
             yield from self._of_own_tests(path.parent.as_posix())
         yield from self._of_own_tests(".")
@@ -108,7 +109,7 @@ class Trial:
     def _all(self) -> Iterator[Refusal]:
         yield from self._of_table()
         yield from self._of_text()
-        yield from self._of_apply(FULL, PLAIN, *EXAMPLES.values())
+        yield from self._of_apply(FULL, PLAIN, IAP, *EXAMPLES.values())
         for folder in modules(self.checkout.terraform):
             yield from self._of_folder(folder)
 

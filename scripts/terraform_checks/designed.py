@@ -5,13 +5,12 @@ in one of the two is a difference. Grants stand in `rights.py`; what watches the
 told by Terraform's own tests.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from scripts.functions_table import Function, HttpTrigger
 from scripts.terraform_checks.designed_events import A_WEEK, Row, Sources, events, warehouse
-from scripts.terraform_checks.mocked_apply import SECRETS, Installation
+from scripts.terraform_checks.mocked_apply import IMAGE, SECRETS, Installation
 
 APIS = (
     "artifactregistry", "bigquery", "cloudbuild", "cloudfunctions", "cloudresourcemanager",
@@ -22,13 +21,13 @@ APIS = (
 
 def resources(of: Installation, sources: Sources) -> dict[str, dict[str, Any]]:
     """Address and arguments of each resource but grants."""
-    everything = (_project, _functions, events, _state, warehouse, _secrets, _told)
+    everything = (_project, _functions, _behind_iap, events, _state, warehouse, _secrets, _told)
     rows = [row for part in everything for row in part(of, sources)]
     return dict(rows)
 
 
 def _project(of: Installation, _sources: Sources) -> Iterator[Row]:
-    for name in APIS:
+    for name in (*APIS, *(["iap"] if of.behind_iap else [])):
         service = f"{name}.googleapis.com"
         yield (
             f'google_project_service.api["{service}"]',
@@ -75,38 +74,110 @@ def _functions(of: Installation, sources: Sources) -> Iterator[Row]:
             ],
         },
     )
-    manifest = json.loads((sources.bundles / "manifest.json").read_text())
-    builder = f"projects/{of.project}/serviceAccounts/{of.account('builder')}"
-    for key, function in sources.table.functions.items():
-        name, row = f"{of.prefix}-{key.replace('_', '-')}", manifest[key]
-        bundle = {"bucket": bucket, "name": f"{key}/{row['sha256']}.zip"}
+    manifest = sources.manifest(of)
+    for key, function in [*sources.table.functions.items(), *of.behind_iap.items()]:
+        bundle = {"bucket": bucket, "name": f"{key}/{manifest[key]['sha256']}.zip"}
         yield f'google_storage_bucket_object.bundle["{key}"]', bundle
-        module = f'module.function["{key}"]'
+        yield from _function(of, key, function, bundle)
+
+
+def _function(
+    of: Installation, key: str, function: Function, bundle: dict[str, str]
+) -> Iterator[Row]:
+    """A function with its account; one behind IAP is there for its image alone."""
+    is_image = key in of.behind_iap
+    module = f'module.{"image" if is_image else "function"}["{key}"]'
+    name = f"{key.replace('_', '-')}{'-image' if is_image else ''}"
+    service = _service(of, key, function) | {"service_account_email": of.account(name)}
+    builder = f"projects/{of.project}/serviceAccounts/{of.account('builder')}"
+    stored = {"bucket": bundle["bucket"], "object": bundle["name"]}
+    if is_image:
+        service |= {
+            "min_instance_count": 0,
+            "max_instance_count": 1,
+            "ingress_settings": "ALLOW_INTERNAL_ONLY",
+        }
+    yield (
+        f"{module}.google_service_account.function",
+        {"project": of.project, "account_id": f"{of.prefix}-{name}"},
+    )
+    yield (
+        f"{module}.google_cloudfunctions2_function.function",
+        {
+            "project": of.project,
+            "location": of.region,
+            "name": f"{of.prefix}-{name}",
+            "labels": of.labels,
+            "build_config": [
+                {
+                    "runtime": of.variables.get("runtime", "python311"),
+                    "entry_point": key,
+                    "docker_repository": "repositories/functions",
+                    "service_account": builder,
+                    "on_deploy_update_policy": [{}] if is_image else [],
+                    "source": [{"storage_source": [stored]}],
+                }
+            ],
+            "service_config": [service],
+        },
+    )
+
+
+def _behind_iap(of: Installation, _sources: Sources) -> Iterator[Row]:
+    """The services that run those images, and the agent that calls them."""
+    if of.behind_iap:
         yield (
-            f"{module}.google_service_account.function",
-            {"project": of.project, "account_id": name},
+            'google_project_service_identity.iap["iap.googleapis.com"]',
+            {"project": of.project, "service": "iap.googleapis.com"},
+        )
+    for key, function in of.behind_iap.items():
+        common = {"project": of.project, "location": of.region}
+        service = _service(of, key, function)
+        yield (
+            f'data.google_cloud_run_v2_service.image["{key}"]',
+            common | {"name": f"{of.prefix}-{key}-image"},
         )
         yield (
-            f"{module}.google_cloudfunctions2_function.function",
-            {
-                "project": of.project,
-                "location": of.region,
-                "name": name,
+            f'google_cloud_run_v2_service.behind_iap["{key}"]',
+            common
+            | {
+                "name": f"{of.prefix}-{key}",
                 "labels": of.labels,
-                "build_config": [
+                "ingress": "INGRESS_TRAFFIC_ALL",
+                "iap_enabled": True,
+                "deletion_protection": False,
+                "template": [
                     {
-                        "runtime": of.variables.get("runtime", "python311"),
-                        "entry_point": key,
-                        "docker_repository": "repositories/functions",
-                        "service_account": builder,
-                        "source": [
-                            {"storage_source": [{"bucket": bucket, "object": bundle["name"]}]}
+                        "service_account": of.account(f"{key}-image"),
+                        "timeout": f"{function.timeout}s",
+                        "max_instance_request_concurrency": function.concurrency,
+                        "scaling": [
+                            {
+                                "min_instance_count": function.instances.min,
+                                "max_instance_count": function.instances.max,
+                            }
                         ],
+                        "containers": [_container(service, key)],
                     }
                 ],
-                "service_config": [_service(of, key, function)],
             },
         )
+
+
+def _container(service: dict[str, Any], key: str) -> dict[str, Any]:
+    """What the function's own service would run, and what its start reads from its builder."""
+    target = {"FUNCTION_SIGNATURE_TYPE": "http", "FUNCTION_TARGET": key}
+    given = {**service["environment_variables"], **target}
+    env: list[dict[str, Any]] = [{"name": key, "value": given[key]} for key in given]
+    for row in service["secret_environment_variables"]:
+        secret = {"secret": row["secret"], "version": row["version"]}
+        env.append({"name": row["key"], "value_source": [{"secret_key_ref": [secret]}]})
+    limits = {"cpu": service["available_cpu"], "memory": service["available_memory"]}
+    return {
+        "image": IMAGE.format(key),
+        "resources": [{"limits": limits}],
+        "env": sorted(env, key=lambda each: each["name"]),
+    }
 
 
 def _service(of: Installation, key: str, function: Function) -> dict[str, Any]:
@@ -123,7 +194,6 @@ def _service(of: Installation, key: str, function: Function) -> dict[str, Any]:
         "environment_variables": _environment(of, key, function) | own.get("env", {}),
         "ingress_settings": "ALLOW_ALL" if called else "ALLOW_INTERNAL_ONLY",
         "all_traffic_on_latest_revision": True,
-        "service_account_email": of.account(key.replace("_", "-")),
         "secret_environment_variables": [
             {
                 "key": setting,
@@ -147,6 +217,9 @@ def _environment(of: Installation, key: str, function: Function) -> dict[str, st
         given["WAREHOUSE_URL"] = f"bigquery://{of.project}/{of.dataset}"
     if key == "api":
         given["CONSOLE_ADMINS"] = ",".join(of.variables.get("console_admins", []))
+    if "OTEL_EXPORTER_OTLP_HEADERS" in function.secrets and "telemetry" in of.variables:
+        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = of.variables["telemetry"]["endpoint"]
+        given["OTEL_TRACES_SAMPLER_ARG"] = str(of.variables["telemetry"]["sampling"])
     return given | function.env
 
 

@@ -31,6 +31,13 @@ class Sources:
     documents: dict[str, list[str]]
     bundles: Path
 
+    def manifest(self, of: Installation) -> dict[str, dict[str, str]]:
+        """What the installation's bundles are called, by function."""
+        other = of.variables.get("bundle_dir")
+        folder = self.bundles.parent / "terraform" / other if other else self.bundles
+        rows: dict[str, dict[str, str]] = json.loads((folder / "manifest.json").read_text())
+        return rows
+
 
 def events(of: Installation, sources: Sources) -> Iterator[Row]:
     """Topics, who is pushed what of them, and what the schedules publish."""

@@ -4,8 +4,9 @@ Terraform writes the test (`*.tftest.json`) itself, runs it and prints the state
 cloud would compute is given here where another resource uses it, in the form that the cloud has, so
 that a reference can be told from another one.
 
-Two installations are applied: one that sets nothing but its project, and one that sets every
-variable to something else than its default. The examples are two more.
+Three installations are applied: one that sets nothing but its project, one that sets variables to
+something else than their default, and one with a function behind Identity-Aware Proxy. The examples
+are two more.
 """
 
 import json
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.functions_table import Function, HttpTrigger, Instances
 from scripts.terraform_checks.checkouts import Checkout, errors, messages
 
 Values = Mapping[str, Any]
@@ -28,6 +30,9 @@ CANARIES = {name: f"canary-of-{name}" for name in SECRETS}
 """What stands for the values of secrets that people give."""
 GENERATED = "generated-fingerprint-key-0123456789abcdefghijkl"
 """What stands for the password that Terraform makes."""
+IAP_AGENT = "serviceAccount:service-1@gcp-sa-iap.iam.gserviceaccount.com"
+IMAGE = "docker.pkg.dev/images/{}@sha256:0123"
+"""What stands for the image that the build of a function behind IAP has made."""
 
 
 class ApplyFailed(Exception):
@@ -38,7 +43,8 @@ class ApplyFailed(Exception):
 class Installation:
     """What a person chooses: the variables, and what follows from them.
 
-    An `example` chooses by itself: it is a folder whose module is the installation.
+    An `example` chooses by itself: it is a folder whose module is the installation. `behind_iap`
+    are rows that its table has beside those of functions/functions.yaml.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Installation:
     prefix: str
     variables: Values = field(default_factory=dict)
     example: str = ""
+    behind_iap: Mapping[str, Function] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -102,6 +109,7 @@ FULL = Installation(
         "runtime": "python312",
         "secret_values": CANARIES,
         "secret_versions": {name: number for number, name in enumerate(SECRETS, 3)},
+        "telemetry": {"endpoint": "https://otlp.example.com", "sampling": 0.25},
         "vertex_projects": ["my-models-123"],
         "warehouse_location": "EU",
     },
@@ -113,6 +121,38 @@ MINIMAL = Installation(
     region="europe-west1",
     prefix="oco",
     example="examples/minimal",
+)
+
+CONSOLE = Function(
+    triggers=(HttpTrigger(http="private"),),  # iap, which the code's own table does not know
+    memory="1Gi",
+    cpu=2,
+    concurrency=40,
+    timeout=300,
+    instances=Instances(min=2, max=3),
+    extras=("web",),
+    env={"THEME": "dark"},
+    secrets={"FINGERPRINT_KEY": "fingerprint-key"},
+    secret_prefixes=(),
+    publishes=("events",),
+    state="read",
+    warehouse="write",
+)
+
+IAP = Installation(
+    name="iap",
+    project="console-project",
+    region="asia-south1",
+    prefix="iap-ops",
+    variables={
+        "bundle_dir": "tests/bundle",
+        "console_members": ["user:ada@example.com", "group:operations@example.com"],
+        "labels": {"team": "console"},
+        "prefix": "iap-ops",
+        "region": "asia-south1",
+        "runtime": "python313",
+    },
+    behind_iap={"console": CONSOLE},
 )
 
 COMPLETE = Installation(
@@ -131,6 +171,7 @@ COMPLETE = Installation(
         "monitoring": {"emails": ["operations@example.com"]},
         "secret_values": {name: CANARIES[name] for name in SECRETS[:2]},
         "secret_versions": dict.fromkeys(SECRETS[:2], 1),
+        "telemetry": {"endpoint": "https://collector.example.com", "sampling": 0.1},
         "warehouse_location": "EU",
     },
 )
@@ -177,7 +218,11 @@ def mocked_test(of: Installation, functions: Iterable[str], runs: Values) -> dic
         "mock_provider": {"google": {}, "google-beta": {}, "random": {}, "time": {}},
         "override_resource": [
             {"target": of.inside + target, "values": values}
-            for target, values in _computed(of, functions)
+            for target, values in [*_computed(of, functions), *_computed_behind_iap(of)]
+        ],
+        "override_data": [
+            {"target": f'data.google_cloud_run_v2_service.image["{key}"]', "values": _built(key)}
+            for key in of.behind_iap
         ],
         "variables": _given(of),
         "run": runs,
@@ -187,9 +232,22 @@ def mocked_test(of: Installation, functions: Iterable[str], runs: Values) -> dic
 def _given(of: Installation) -> Values:
     """The variables that the test sets; what an example chooses stands in the example."""
     if not of.example:
-        return {"project_id": of.project, "secret_values": {}, **of.variables}
+        table = {"functions_table": _table_with(of.behind_iap)} if of.behind_iap else {}
+        return {"project_id": of.project, "secret_values": {}, **of.variables, **table}
     secrets = {key: value for key, value in of.variables.items() if key == "secret_values"}
     return {"project_id": of.project, **secrets}
+
+
+def _table_with(rows: Mapping[str, Function]) -> str:
+    """An expression that puts `rows` behind IAP into the checkout's own table."""
+    written = {
+        key: row.model_dump(mode="json") | {"triggers": [{"http": "iap"}]}
+        for key, row in rows.items()
+    }
+    top = "\nfunctions:\n"
+    more = top + "".join(f"  {key}: {json.dumps(row)}\n" for key, row in written.items())
+    table = 'file("../functions/functions.yaml")'
+    return f"${{replace({table}, {json.dumps(top)}, {json.dumps(more)})}}"
 
 
 def write_test(checkout: Checkout, folder: str, document: Values, name: str) -> None:
@@ -280,6 +338,25 @@ def _computed(of: Installation, functions: Iterable[str]) -> Iterable[tuple[str,
             f'google_secret_manager_secret_version.{slot}["{name}"]',
             {"version": str(number), "id": f"secrets/{name}/versions/{number}"},
         )
+
+
+def _computed_behind_iap(of: Installation) -> Iterable[tuple[str, Values]]:
+    """The same of functions that people reach through IAP, and of IAP's agent."""
+    for key in of.behind_iap:
+        module = f'module.image["{key}"]'
+        yield f"{module}.google_service_account.function", _account(of, f"{key}-image")
+        yield (
+            f'google_cloud_run_v2_service.behind_iap["{key}"]',
+            {"uri": f"https://{key}.run.app"},
+        )
+        yield (
+            'google_project_service_identity.iap["iap.googleapis.com"]',
+            {"member": IAP_AGENT},
+        )
+
+
+def _built(key: str) -> Values:
+    return {"template": [{"containers": [{"image": IMAGE.format(key)}]}]}
 
 
 def _account(of: Installation, name: str) -> Values:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from pydantic import ValidationError
 
-from common.runtime.settings import SETTINGS
+from common.runtime.function_settings import SETTINGS
 from scripts.terraform_checks.dashboard_rules import has_a_broken_dashboard
 from scripts.terraform_checks.designed import resources
 from scripts.terraform_checks.designed_events import Sources
@@ -99,7 +99,7 @@ def tells_nobody(applied: Applied, _sources: Sources) -> list[str]:
 
 def has_other_bundles(applied: Applied, sources: Sources) -> list[str]:
     """What is uploaded is the file that the manifest names."""
-    manifest = json.loads((sources.bundles / "manifest.json").read_text(encoding="utf-8"))
+    manifest = sources.manifest(applied.of)
     found = []
     for address, values in applied.of_type("google_storage_bucket_object").items():
         file = Path(values["source"] or "").name
@@ -123,7 +123,7 @@ def has_other_tables(applied: Applied, sources: Sources) -> list[str]:
 
 def has_other_outputs(applied: Applied, sources: Sources) -> list[str]:
     of, functions = applied.of, list(sources.table.functions)
-    urls = {key: f"https://{key.replace('_', '-')}.run.app" for key in functions}
+    urls = {key: f"https://{key.replace('_', '-')}.run.app" for key in [*functions, *of.behind_iap]}
     wanted = {
         "api_url": urls.get("api"),
         "proxy_url": urls.get("proxy"),
@@ -141,8 +141,9 @@ def has_other_outputs(applied: Applied, sources: Sources) -> list[str]:
     ]
     accounts = applied.outputs.get("service_accounts") or {}
     ids = {}
-    for key in functions:
-        account = applied.resources.get(f'module.function["{key}"].google_service_account.function')
+    for key in urls:
+        module = "image" if key in of.behind_iap else "function"
+        account = applied.resources.get(f'module.{module}["{key}"].google_service_account.function')
         ids[key] = account and {name: account[name] for name in ("email", "unique_id")}
     if accounts != ids and not of.example:
         wrong.append(f"output service_accounts: {accounts!r} instead of {ids!r}")

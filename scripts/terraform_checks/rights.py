@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from scripts.terraform_checks.mocked_apply import (
+    IAP_AGENT,
     PUBSUB_AGENT,
     Applied,
     Installation,
@@ -17,6 +18,7 @@ from scripts.terraform_checks.mocked_apply import (
     type_of,
 )
 
+AGENTS = {PUBSUB_AGENT: "Pub/Sub", IAP_AGENT: "IAP"}
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 TOO_WIDE = re.compile(
     r"^roles/(owner|editor|viewer|.*\.owner|.*admin|iam\.serviceAccount(User|TokenCreator|KeyAdmin))$",
@@ -29,6 +31,7 @@ RESOURCES = {
     "google_bigquery_dataset_iam_member": "dataset {dataset_id}",
     "google_bigquery_table_iam_member": "table {dataset_id}.{table_id}",
     "google_cloud_run_v2_service_iam_member": "service {name}",
+    "google_iap_web_cloud_run_service_iam_member": "IAP of {cloud_run_service_name}",
     "google_project_iam_member": "project {project}",
     "google_pubsub_subscription_iam_member": "subscription {subscription}",
     "google_pubsub_topic_iam_member": "topic {topic}",
@@ -85,6 +88,16 @@ DESIGNED = (
     Grant("budgets", *_READS_WAREHOUSE),
     Grant("budgets", *_JOBS),
     Grant("invoker", "roles/run.invoker", "service budgets"),
+    Grant("pricing", "roles/pubsub.publisher", "topic events"),
+    Grant("pricing", *_STATE),
+    Grant("pricing", *_READS_WAREHOUSE),
+    Grant("pricing", *_JOBS),
+    Grant("invoker", "roles/run.invoker", "service pricing"),
+    Grant("insights", "roles/pubsub.publisher", "topic events"),
+    Grant("insights", *_STATE),
+    Grant("insights", *_READS_WAREHOUSE),
+    Grant("insights", *_JOBS),
+    Grant("invoker", "roles/run.invoker", "service insights"),
     Grant("api", "roles/pubsub.publisher", "topic events"),
     Grant("api", *_STATE),
     Grant("api", *_READS_WAREHOUSE),
@@ -103,6 +116,8 @@ DESIGNED = (
     Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription budgets-commands"),
     Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription budgets-events"),
     Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription incidents-events"),
+    Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription insights-commands"),
+    Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription pricing-commands"),
     Grant("Pub/Sub", _TAKES_DEAD_LETTERS, "subscription warehouse-usage-raw"),
 )
 """Everything that anybody may do, whatever is installed."""
@@ -139,6 +154,18 @@ DESIGNED_FOR = {
         Grant("proxy", "roles/secretmanager.secretAccessor", "secret gemini-api-key"),
         Grant("notifier", "roles/secretmanager.secretAccessor", "secret channel-ops-slack"),
         Grant("proxy", "roles/aiplatform.user", "project my-models-123"),
+    ),
+    "iap": (
+        Grant("allUsers", "roles/run.invoker", "service proxy"),
+        Grant("allUsers", "roles/run.invoker", "service brownout-webhook"),
+        Grant("IAP", "roles/run.invoker", "service console"),
+        Grant("user:ada@example.com", "roles/iap.httpsResourceAccessor", "IAP of console"),
+        Grant("group:operations@example.com", "roles/iap.httpsResourceAccessor", "IAP of console"),
+        Grant("console-image", "roles/pubsub.publisher", "topic events"),
+        Grant("console-image", "roles/datastore.viewer", "project PROJECT", ITS_DATABASE),
+        Grant("console-image", "roles/bigquery.dataEditor", "dataset warehouse"),
+        Grant("console-image", *_JOBS),
+        Grant("console-image", "roles/secretmanager.secretAccessor", "secret fingerprint-key"),
     ),
 }
 """What else there is with the variables of each installation."""
@@ -254,8 +281,8 @@ def _condition(of: Installation, values: Values) -> str:
 
 def _member(of: Installation, member: str) -> str:
     """An account of this installation goes by its name, everybody else by the whole address."""
-    if member == PUBSUB_AGENT:
-        return "Pub/Sub"
+    if agent := AGENTS.get(member):
+        return agent
     account = re.fullmatch(
         rf"serviceAccount:{of.prefix}-([a-z-]+)@{of.project}\.iam\.gserviceaccount\.com",
         member or "",

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from common.adapters.bus_subscriptions import wants
 from common.core.event_types import EVENT_TYPES
 from common.core.events import Event
-from common.runtime.settings import SETTINGS, ProxySettings, Settings, TelemetrySettings
+from common.runtime.function_settings import SETTINGS, ProxySettings, TelemetrySettings
+from common.runtime.settings import Settings
 from common.usage.gathering import AT_ONCE
 from scripts.commands.lock import LAPTOP_EXTRAS
 from scripts.functions_table import Function, Table, TopicTrigger, setting_of
@@ -59,6 +60,8 @@ and whoever else wants to be told subscribes to the topic of events."""
 ALONE = {
     "brownout_tick": "two ticks at a time would fold and publish the same",
     "budgets": "two sweeps at a time would ask the warehouse twice",
+    "insights": "two looks at a time would find the same twice",
+    "pricing": "two refreshes at a time would publish the same book",
 }
 """Functions of which one instance does one thing at a time."""
 

@@ -102,6 +102,20 @@ REQUIRED = {
 }
 """The providers of each configuration."""
 
+UNSEEN = (
+    (
+        "data google_cloud_run_v2_service image",
+        ("depends_on", "[module.image]"),
+        "a plan would read it before the apply that changes it",
+    ),
+    (
+        "resource google_secret_manager_secret_version given",
+        ("secret_data_wo", "lookup(var.secret_values, each.key, null)"),
+        "the value that people give must arrive, and in the secret of its name",
+    ),
+)
+"""Arguments that leave no trace in what an apply comes to, and why they are as they are."""
+
 SEALED = {
     "secret_values": {"ephemeral": "true", "sensitive": "true"},
     "token": {"sensitive": "true"},
@@ -162,6 +176,15 @@ def replaced_with_a_gap(files: Files) -> list[str]:
         f"{name} is gone before its successor is there"
         for name in REPLACED_WITHOUT_A_GAP
         if name not in lasting
+    ]
+
+
+def wrong_where_nobody_sees_it(files: Files) -> list[str]:
+    found = {block.name: arguments for text in files.values() for block, arguments in _blocks(text)}
+    return [
+        f"{block}: {name} is not {wanted}: {why}"
+        for block, (name, wanted), why in UNSEEN
+        if found.get(block, {}).get(name) != wanted
     ]
 
 
@@ -256,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     untyped,
     out_of_order,
     replaced_with_a_gap,
+    wrong_where_nobody_sees_it,
     unbounded_versions,
     unsealed,
     without_a_default,

@@ -48,6 +48,16 @@ override_resource {
 }
 override_resource {
   override_during = plan
+  target          = module.function["insights"].google_service_account.function
+  values          = { email = "insights@p", member = "serviceAccount:insights@p", unique_id = "10" }
+}
+override_resource {
+  override_during = plan
+  target          = module.function["pricing"].google_service_account.function
+  values          = { email = "pricing@p", member = "serviceAccount:pricing@p", unique_id = "9" }
+}
+override_resource {
+  override_during = plan
   target          = module.function["proxy"].google_service_account.function
   values          = { email = "proxy@p", member = "serviceAccount:proxy@p", unique_id = "3" }
 }
@@ -152,11 +162,11 @@ run "an_installation" {
     error_message = "Public are the proxy and the webhook alone: ${jsonencode(local.invokers)}"
   }
   assert {
-    condition     = local.invokers["api"] == {} && local.invokers["usage"] == { push = "serviceAccount:invoker@p" } && local.invokers["budgets"] == { push = "serviceAccount:invoker@p" } && local.invokers["brownout_tick"] == { push = "serviceAccount:invoker@p" } && local.invokers["incidents"] == { push = "serviceAccount:invoker@p" } && local.invokers["notifier"] == { push = "serviceAccount:invoker@p" }
+    condition     = local.invokers["api"] == {} && local.invokers["usage"] == { push = "serviceAccount:invoker@p" } && local.invokers["budgets"] == { push = "serviceAccount:invoker@p" } && local.invokers["brownout_tick"] == { push = "serviceAccount:invoker@p" } && local.invokers["incidents"] == { push = "serviceAccount:invoker@p" } && local.invokers["insights"] == { push = "serviceAccount:invoker@p" } && local.invokers["notifier"] == { push = "serviceAccount:invoker@p" } && local.invokers["pricing"] == { push = "serviceAccount:invoker@p" }
     error_message = "What consumes events is called by the invoker, and the API by nobody yet: ${jsonencode(local.invokers)}"
   }
   assert {
-    condition     = { for key, function in local.functions : key => function.ingress } == { api = "ALLOW_ALL", brownout_tick = "ALLOW_INTERNAL_ONLY", brownout_webhook = "ALLOW_ALL", budgets = "ALLOW_INTERNAL_ONLY", incidents = "ALLOW_INTERNAL_ONLY", notifier = "ALLOW_INTERNAL_ONLY", proxy = "ALLOW_ALL", usage = "ALLOW_INTERNAL_ONLY" }
+    condition     = { for key, function in local.functions : key => function.ingress } == { api = "ALLOW_ALL", brownout_tick = "ALLOW_INTERNAL_ONLY", brownout_webhook = "ALLOW_ALL", budgets = "ALLOW_INTERNAL_ONLY", incidents = "ALLOW_INTERNAL_ONLY", insights = "ALLOW_INTERNAL_ONLY", notifier = "ALLOW_INTERNAL_ONLY", pricing = "ALLOW_INTERNAL_ONLY", proxy = "ALLOW_ALL", usage = "ALLOW_INTERNAL_ONLY" }
     error_message = "Only what has an http trigger is reached from outside."
   }
   assert {
@@ -267,22 +277,24 @@ run "an_installation" {
       "serviceAccount:brownout_webhook@p roles/pubsub.publisher oco-events",
       "serviceAccount:budgets@p roles/pubsub.publisher oco-events",
       "serviceAccount:incidents@p roles/pubsub.publisher oco-events",
+      "serviceAccount:insights@p roles/pubsub.publisher oco-events",
       "serviceAccount:notifier@p roles/pubsub.publisher oco-events",
+      "serviceAccount:pricing@p roles/pubsub.publisher oco-events",
       "serviceAccount:proxy@p roles/pubsub.publisher oco-events",
       "serviceAccount:proxy@p roles/pubsub.publisher oco-usage",
     ])
     error_message = "Publishers: ${jsonencode([for right in google_pubsub_topic_iam_member.publisher : "${right.member} ${right.topic}"])}"
   }
   assert {
-    condition     = { for key, right in google_project_iam_member.state : key => "${right.member} ${right.role} ${right.condition[0].expression}" } == { for key in ["api", "brownout_tick", "brownout_webhook", "budgets", "incidents", "notifier", "proxy", "usage"] : key => "serviceAccount:${key}@p roles/datastore.user resource.name == \"projects/my-project/databases/oco-state\"" }
+    condition     = { for key, right in google_project_iam_member.state : key => "${right.member} ${right.role} ${right.condition[0].expression}" } == { for key in ["api", "brownout_tick", "brownout_webhook", "budgets", "incidents", "insights", "notifier", "pricing", "proxy", "usage"] : key => "serviceAccount:${key}@p roles/datastore.user resource.name == \"projects/my-project/databases/oco-state\"" }
     error_message = "Functions use documents of this database and no other."
   }
   assert {
-    condition     = { for key, right in google_bigquery_dataset_iam_member.warehouse : key => "${right.member} ${right.role} ${right.dataset_id}" } == { for key in ["api", "budgets"] : key => "serviceAccount:${key}@p roles/bigquery.dataViewer oco_warehouse" }
+    condition     = { for key, right in google_bigquery_dataset_iam_member.warehouse : key => "${right.member} ${right.role} ${right.dataset_id}" } == { for key in ["api", "budgets", "insights", "pricing"] : key => "serviceAccount:${key}@p roles/bigquery.dataViewer oco_warehouse" }
     error_message = "Who asks the warehouse reads it."
   }
   assert {
-    condition     = { for key, right in google_project_iam_member.warehouse_jobs : key => "${right.member} ${right.role}" } == { for key in ["api", "budgets"] : key => "serviceAccount:${key}@p roles/bigquery.jobUser" }
+    condition     = { for key, right in google_project_iam_member.warehouse_jobs : key => "${right.member} ${right.role}" } == { for key in ["api", "budgets", "insights", "pricing"] : key => "serviceAccount:${key}@p roles/bigquery.jobUser" }
     error_message = "Who asks the warehouse may run queries."
   }
   assert {
@@ -321,7 +333,7 @@ run "an_installation" {
     error_message = "Only what is made here is there."
   }
   assert {
-    condition     = { for key, mounts in local.mounts : key => keys(mounts) } == { api = [], brownout_tick = [], brownout_webhook = [], budgets = [], incidents = [], notifier = [], proxy = ["FINGERPRINT_KEY"], usage = [] }
+    condition     = { for key, mounts in local.mounts : key => keys(mounts) } == { api = [], brownout_tick = [], brownout_webhook = [], budgets = [], incidents = [], insights = [], notifier = [], pricing = [], proxy = ["FINGERPRINT_KEY"], usage = [] }
     error_message = "A key that nobody gave is not mounted: ${jsonencode(local.mounts)}"
   }
   assert {

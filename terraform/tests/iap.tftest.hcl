@@ -38,8 +38,8 @@ variables {
         env: {THEME: dark}
         secrets: {FINGERPRINT_KEY: fingerprint-key}
         publishes: [events]
-        state: write
-        warehouse: read
+        state: read
+        warehouse: write
     schedules:
   EOT
   )
@@ -119,11 +119,32 @@ run "a_function_behind_iap" {
     error_message = "Rights of the row are the account's that the service runs as."
   }
   assert {
+    condition     = google_project_iam_member.state["console"].role == "roles/datastore.viewer" && google_bigquery_dataset_iam_member.warehouse["console"].role == "roles/bigquery.dataEditor"
+    error_message = "Who reads the state cannot write it, and who writes the warehouse can."
+  }
+  assert {
     condition     = output.function_urls["console"] == "https://service-0123456789-ew.a.run.app" && output.service_accounts["console"].email == "console@p" && strcontains(google_monitoring_alert_policy.watch["errors"].conditions[0].condition_prometheus_query_language[0].query, "oco-console|")
     error_message = "It is named and watched as the others are."
   }
   assert {
     condition     = google_storage_bucket_object.bundle["console"].name == "console/0000000000000003.zip" && local.builds["console"].object == "console/0000000000000003.zip"
     error_message = "It is built from its bundle."
+  }
+}
+
+run "whom_nobody_may_pass_to_yet" {
+  command = plan
+
+  variables {
+    console_members = []
+  }
+
+  assert {
+    condition     = contains(keys(google_project_service.api), "iap.googleapis.com") && contains(keys(google_project_service_identity.iap), "iap.googleapis.com") && jsonencode(keys(google_cloud_run_v2_service_iam_member.iap)) == jsonencode(["console"])
+    error_message = "IAP is there before its members are."
+  }
+  assert {
+    condition     = length(google_iap_web_cloud_run_service_iam_member.passer) == 0
+    error_message = "Nobody passes who is not named."
   }
 }

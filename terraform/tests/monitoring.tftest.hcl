@@ -46,7 +46,7 @@ run "a_watched_installation" {
     error_message = "Dead letters for 5 minutes: ${jsonencode(google_monitoring_alert_policy.watch["dead-letters"].conditions)}"
   }
   assert {
-    condition     = endswith(google_monitoring_alert_policy.watch["backlog"].conditions[0].condition_prometheus_query_language[0].query, "}) > 900") && startswith(google_monitoring_alert_policy.watch["backlog"].conditions[0].condition_prometheus_query_language[0].query, "max by (subscription_id) ({\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\",")
+    condition     = endswith(google_monitoring_alert_policy.watch["backlog"].conditions[0].condition_prometheus_query_language[0].query, "}) > 900") && startswith(google_monitoring_alert_policy.watch["backlog"].conditions[0].condition_prometheus_query_language[0].query, "max by (subscription_id) ({\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\",") && google_monitoring_alert_policy.watch["backlog"].conditions[0].condition_prometheus_query_language[0].duration == "60s"
     error_message = "A message that waits for 15 minutes: ${jsonencode(google_monitoring_alert_policy.watch["backlog"].conditions)}"
   }
   assert {
@@ -149,5 +149,31 @@ run "a_watched_installation" {
   assert {
     condition     = length(setsubtract([for tile in jsondecode(google_monitoring_dashboard.installation.dashboard_json).mosaicLayout.tiles : tile.widget.xyChart.dataSets[0].plotType], ["LINE", "STACKED_AREA"])) == 0
     error_message = "A panel is a line or stacked."
+  }
+}
+
+run "a_table_without_schedules" {
+  command = plan
+
+  variables {
+    functions_table = jsonencode(merge(yamldecode(file("../functions/functions.yaml")), { schedules = {} }))
+  }
+
+  assert {
+    condition     = length(google_cloud_scheduler_job.command) == 0 && length(google_monitoring_alert_policy.schedules) == 0
+    error_message = "Nobody watches jobs that are not there."
+  }
+}
+
+run "nobody_is_told" {
+  command = plan
+
+  variables {
+    monitoring = null
+  }
+
+  assert {
+    condition     = length(google_monitoring_notification_channel.email) == 0 && length(google_monitoring_alert_policy.watch) == 5
+    error_message = "Null is the default: the alerts are there, and tell nobody."
   }
 }

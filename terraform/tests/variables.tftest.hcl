@@ -103,6 +103,16 @@ run "beginnings_that_are_none" {
   expect_failures = [var.functions, var.prefix, var.project_id, var.secret_values, var.telemetry]
 }
 
+run "a_path_that_is_added_anyway" {
+  command = plan
+
+  variables {
+    telemetry = { endpoint = "https://otlp.example.com/v1/metrics" }
+  }
+
+  expect_failures = [var.telemetry]
+}
+
 run "too_few_instances" {
   command = plan
 

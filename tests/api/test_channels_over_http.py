@@ -206,7 +206,7 @@ async def test_shows_that_it_rests_until_then(
     await note(documents, ChannelState(broken=BROKEN))
 
     shown = (await client.get(PATH)).json()["data"]["broken"]
-    clock.advance(600)
+    clock.advance(timedelta(minutes=10))
 
     assert shown == {
         "since": "2026-11-01T12:00:00Z",

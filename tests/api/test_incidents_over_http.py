@@ -6,9 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from common.brownout.modes import Mode
 from common.core.incident_events import IncidentEvent
 from common.core.ports import Documents, Put, Query
-from common.incidents.incidents import INCIDENTS, incident_ref
+from common.incidents.incidents import INCIDENTS, Part, incident_ref
+from tests.api.brownout_scenes import a_scope, begin
 from tests.api.conftest import KeepingBus, SetClock, made
 from tests.incidents.test_escalation import an_incident
 
@@ -60,7 +62,8 @@ async def test_goes_from_open_to_reviewed(
         f"Incident {id_} (critical) is reviewed since 2026-11-01T12:05:00Z: Slow answers."
     )
     assert (data["key"], data["owner"]) == ("brownout:provider:openai", "ann@example.com")
-    assert data["review"] == {"summary": "a", "cause": "b", "actions": ["c"]}
+    review = data["review"]
+    assert (review["summary"], review["cause"], review["actions"]) == ("a", "b", ["c"])
     assert [entry["kind"] for entry in data["timeline"]] == [
         "opened",
         "acknowledged",
@@ -219,3 +222,35 @@ async def test_knows_no_other_incident(client: httpx.AsyncClient, path: str) -> 
 
 def _body(path: str) -> dict[str, str]:
     return {"text": "x"} if path.endswith("resolve") else {}
+
+
+async def test_says_that_what_is_closed_goes_on(
+    client: httpx.AsyncClient, documents: Documents
+) -> None:
+    id_ = await opened(client, scope="provider:openai")
+    other = await opened(client, scope="org:acme")
+    await begin(documents, scopes={"provider:openai": a_scope(Mode.HARD, lease_s=60_000)})
+
+    noted = await act(client, id_, "note", text="still looking")
+    resolved = await act(client, id_, "resolve", text="over")
+    reviewed = await act(client, id_, "review", summary="a", cause="b")
+    elsewhere = await act(client, other, "resolve", text="over")
+
+    hint = (
+        "But provider:openai is hard: closing it does not change that, and it is open again if that"
+        " gets worse; `cloudops brownout status` says what holds it."
+    )
+    assert resolved.status_code == 200
+    assert resolved.json()["data"]["status"] == "resolved"
+    said = [each.json()["answer"] for each in (noted, resolved, reviewed, elsewhere)]
+    assert [each.partition(". ")[2] for each in said] == ["", hint, hint, ""]
+
+
+async def test_names_all_who_are_affected(client: httpx.AsyncClient, documents: Documents) -> None:
+    parts = tuple(Part(f"brownout:org:o{number}", f"org:o{number}", 1) for number in range(3))
+    incident = an_incident(scope="org:o0", parts=parts)
+    await documents.commit([Put(incident_ref(incident.id), incident.to_data())])
+
+    [row] = (await client.get(ALL)).json()["data"]
+
+    assert (row["scope"], row["scopes"]) == ("org:o0", ["org:o0", "org:o1", "org:o2"])

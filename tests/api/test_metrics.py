@@ -48,7 +48,7 @@ async def test_tells_the_last_five_minutes(client: httpx.AsyncClient, record: Re
         *(whole(n, 1.0) for n in range(18)),
         whole(18, 3.0),
         whole(19, 9.0),
-        a_call(20, first_chunk_s=0.5),
+        a_call(20, first_chunk_s=0.5, event_time=NOW - 5 * MINUTE),
         a_call(21, outcome="upstream_error", error_code="upstream_503", **failed),
         a_call(22, outcome="gateway_error", error_code="gateway_stopped", **failed),
         a_call(23, outcome="client_error", error_code="key_invalid", **failed),
@@ -99,6 +99,7 @@ async def test_tells_tokens_and_cost_of_the_window_the_hour_and_today(
         a_call(6, event_time=NOW - timedelta(hours=12)),
         a_call(7, event_time=NOW - timedelta(hours=12, seconds=1)),
         a_call(8, event_time=NOW + timedelta(seconds=1)),
+        a_call(9, cost_source="free", cost_nanos=0, priced_nanos=0, units={}),
     )
 
     body = await ask(client)
@@ -118,14 +119,14 @@ async def test_tells_tokens_and_cost_of_the_window_the_hour_and_today(
     }
     assert body["metrics"] == {
         "custom.brownout.current_mode": 0,
-        "custom.service.availability": 66.666667,
+        "custom.service.availability": 75,
         "custom.llm.ttft.p95": told_s(0.5),
         "custom.token_cost_per_hour": 0.132000012,
         "custom.llm.tokens.used": 70,
         "custom.llm.cost.per_request": 0.005,
         "custom.llm.cost.total": 0.011000001,
         "custom.llm.calls.unpriced": 1,
-        "custom.service.requests": 3,
+        "custom.service.requests": 4,
     }
 
 
@@ -225,6 +226,16 @@ async def test_tells_what_brownouts_did_in_a_day(
         "emergency": 0,
     }
     assert brownout["scopes"] == {"global": 0, "org:c": 0}
+
+
+async def test_looks_behind_a_change_that_was_noticed_very_late(
+    client: httpx.AsyncClient, documents: Documents
+) -> None:
+    changes = [a_change(seq, 1, Mode.NORMAL, Mode.SOFT, "org:a") for seq in range(1, 250)]
+    changes.append(a_change(250, 25 * 60, Mode.SOFT, Mode.NORMAL, "org:b"))
+    await documents.commit([Create(each.ref, each.to_data()) for each in changes])
+
+    assert (await ask(client))["brownout"]["activations_24h"] == 249
 
 
 @pytest.mark.parametrize(

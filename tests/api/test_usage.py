@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.adapters.duckdb_warehouse import DuckdbWarehouse
-from common.core.events import EditMade, UsageEvent
+from common.core.events import UsageEvent
 from common.usage.reports import Filter, add_up, summarise
 from tests.api.conftest import NOW, Record, a_call, pages
 
@@ -181,33 +181,6 @@ async def test_shows_a_call_whole(client: httpx.AsyncClient, record: Record) -> 
     assert call["event_time"] == "2026-11-01T11:59:00Z"
     assert call["duration_s"] == 1.25
     assert (call["mode"], call["enforced"], call["edits"]) == ("normal", False, [])
-
-
-async def test_shows_what_a_brownout_and_a_rule_did_to_a_call(
-    client: httpx.AsyncClient, record: Record
-) -> None:
-    edit = EditMade(name="model", told="gpt-5-mini", outcome="shadow", reason="")
-    treated = {"mode": "hard", "mode_scope": "global", "episode": "e1", "arm": "degraded"}
-    await record(a_call(1, **treated, edits=(edit,), route="cheap", route_shadow=True))
-
-    [call] = (await client.get("/api/v1/usage/calls")).json()["data"]
-
-    assert {name: call[name] for name in treated} == treated
-    assert call["edits"] == [edit.model_dump()]
-    assert (call["enforced"], call["route"], call["route_shadow"]) == (False, "cheap", True)
-
-
-async def test_sums_by_the_mode_that_calls_were_treated_in(
-    client: httpx.AsyncClient, record: Record
-) -> None:
-    await record(a_call(1), a_call(2, mode="hard"), a_call(3, mode="hard", team="ops"))
-
-    answer = await summary(client, group="mode")
-
-    assert [(row["group"], row["calls"]) for row in answer["data"]] == [
-        ({"mode": "hard"}, 2),
-        ({"mode": "normal"}, 1),
-    ]
 
 
 async def test_says_when_a_cost_is_not_exact_or_not_real(

@@ -19,7 +19,7 @@ from common.budgets.sweep import look
 from common.core.errors import StoreUnavailable
 from common.core.ports import Put
 from common.gateway.control import CONTROL, POLICY_EPOCH
-from common.runtime.settings import ProxySettings
+from common.runtime.function_settings import ProxySettings
 from tests.budgets.conftest import DOLLAR, World
 from tests.budgets.operators import Operators, a_budget
 from tests.budgets.sweeping import MINUTE_S, a_call_held, state, swept

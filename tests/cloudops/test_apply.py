@@ -164,7 +164,12 @@ def test_prints_one_json_document(cloudops: Cloudops, write: Write) -> None:
         ("    agent: crawler\n", "", 9, "keys.0.agent: invalid_input: Field required"),
         ("scope: org:acme", "scope: org:acm", 16, "budgets.0.scope: invalid_input"),
         ("name: Acme}", "name: sk-proj-0123456789abc}", 3, "orgs.0.name: secret_in_manifest"),
-        ("budgets:", "routes: []\nbudgets:", 14, "routes: invalid_input: routes cannot be applied"),
+        (
+            "budgets:",
+            "routes:\n  - org: acme\n    rules:\n      - {name: A, use: {fixed: o3}}\nbudgets:",
+            17,
+            "routes.0.rules.0.name: invalid_input",
+        ),
         ("name: ci", "name: ci\n    name: cd", 11, "this member stands here twice"),
         ("name: ci", "name: 010", 10, "write one with digits alone and no 0 before them"),
         ("orgs:", "orgs: [", 3, "no YAML"),

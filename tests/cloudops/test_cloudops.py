@@ -178,7 +178,7 @@ def test_prints_a_list_as_one_document(
     document = json.loads(answer.stdout)
     assert document.keys() == {"data", "total"}
     assert [row["id"] for row in document["data"]] == data
-    assert document["total"] == total
+    assert document["total"].items() >= total.items()
 
 
 def test_joins_the_pages_of_a_list(cloudops: Cloudops) -> None:
@@ -224,7 +224,7 @@ def test_prints_what_is_wrong_as_one_document(
     answer = cloudops("doctor", "--json")
 
     document = json.loads(answer.stdout)
-    assert (answer.exit_code, document["total"]) == (1, {"count": 1})
+    assert (answer.exit_code, document["total"]["count"]) == (1, 1)
     assert document["data"][0].keys() == {"what", "fix"}
 
 
@@ -311,8 +311,10 @@ def test_says_what_is_wrong_in_one_line(
 def test_finds_nothing_wrong_with_a_sound_installation(cloudops: Cloudops) -> None:
     answer = cloudops("doctor")
 
-    left_out = "Not looked at: keys of upstreams (--key), dead letters (--bus).\n"
-    assert (answer.exit_code, answer.output) == (0, f"Nothing is wrong.\n{left_out}")
+    nothing, note, left_out = answer.output.splitlines()
+    assert (answer.exit_code, nothing) == (0, "Nothing is wrong.")
+    assert note.startswith("Note: version 0 of the brownout policy is in shadow: ")
+    assert left_out == "Not looked at: keys of upstreams (--key), dead letters (--bus)."
 
 
 def test_finds_a_clock_that_is_wrong(cloudops: Cloudops, installation: Installation) -> None:

@@ -1,12 +1,19 @@
 """`scripts/cloudops incidents`, against a live API."""
 
+import asyncio
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
+from common.core.ports import Put
+from common.incidents.incidents import incident_ref
+from tests.chosen_engines import state_of
 from tests.cloudops.conftest import Cloudops, Installation
+from tests.incidents.test_escalation import an_incident
 
 
 def opened(installation: Installation, scope: str = "global", **body: str) -> str:
@@ -84,3 +91,29 @@ def test_says_what_is_wrong_in_one_line(
     assert answer.exit_code == 1
     assert said in answer.output
     assert len(answer.output.splitlines()) == 1
+
+
+def test_lists_the_newest_fifty_unless_all_are_asked_for(
+    cloudops: Cloudops, installation: Installation, tmp_path: Path
+) -> None:
+    async def store(number: int) -> None:
+        documents = state_of(tmp_path)
+        for each in range(number):
+            opened_at = datetime(2026, 3, 2, 12, tzinfo=UTC) - timedelta(minutes=each)
+            incident = an_incident(
+                id=f"i-{each:03}", key=f"k{each}", opened_at=opened_at, title=f"number {each}"
+            )
+            await documents.commit([Put(incident_ref(incident.id), incident.to_data())])
+        await documents.aclose()
+
+    asyncio.run(store(52))
+
+    shown = cloudops("incidents", "list").output.splitlines()
+    few = cloudops("incidents", "list", "--limit", "2").output.splitlines()
+    every = cloudops("incidents", "list", "--all").output.splitlines()
+
+    assert (len(shown), len(few), len(every)) == (52, 4, 54)
+    assert few[1].startswith("i-000")
+    assert shown[-1] == "52 incidents. The newest 50 are shown."
+    assert every[-1] == "52 incidents."
+    assert installation.paths.count("/api/v1/incidents") == 3

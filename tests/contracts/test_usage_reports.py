@@ -1,5 +1,6 @@
 """The statements of usage reports answer the same in every warehouse."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,7 @@ CALLS = [
     a_call(
         id="d",
         agent=None,
+        mode="soft",
         outcome="upstream_error",
         error_code="overloaded",
         cost_nanos=1000,
@@ -65,6 +67,7 @@ def row(call: UsageEvent, delivery: int) -> dict[str, Any]:
             (None, "search"): 1000,
         }),
         (("tag",), "none", {("prod",): 1011, ("test",): 100}),
+        (("mode",), "none", {("hard",): 111, ("soft",): 1000}),
         (("key", "model", "provider", "org", "project"), "none", {
             ("l1", "gpt-5", "openai", "acme", None): 1111
         }),
@@ -123,3 +126,13 @@ async def test_goes_on_behind_a_call(warehouse: Warehouse) -> None:
 
     assert [call["id"] for call in first + rest] == ["d", "c", "b", "a"]
     assert rest[0]["tags"] == '{"env":"prod"}'
+
+
+async def test_tells_what_a_brownout_gave_up_of_a_call(warehouse: Warehouse) -> None:
+    call = (await list_calls(warehouse, DAY, after=None, limit=10))[-1]
+
+    told = CALLS[0]
+    names = ("mode", "mode_scope", "episode", "arm", "enforced", "priority", "route")
+    assert [call[name] for name in names] == [getattr(told, name) for name in names]
+    assert json.loads(str(call["edits"])) == [each.model_dump() for each in told.edits]
+    assert told.edits

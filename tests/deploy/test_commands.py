@@ -18,7 +18,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from common.runtime.settings import ProxySettings
+from common.runtime.function_settings import ProxySettings
 from scripts.commands import cloudops, dead_letters
 from scripts.functions_table import read_functions
 from scripts.terraform_checks.checkouts import LEFT_OUT, NO_PROVIDERS, Checkout

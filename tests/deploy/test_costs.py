@@ -29,6 +29,10 @@ IMAGES_GB = Decimal("0.5")
 LOGS_GB = Decimal("0.2")
 CENT = Decimal("0.01")
 RUN_BY_SCHEDULES = ("brownout_tick", "budgets")
+"""Every minute; the others now and then."""
+NOW_AND_THEN_S = 5
+EVERY_MINUTE = "* * * * *"
+A_MONTH_OF = {"hour": Decimal(730), "day": Decimal(730) / 24}
 
 
 def rows() -> dict[str, list[str]]:
@@ -123,7 +127,13 @@ def test_counts_what_is_there() -> None:
     amounts = {what: number(cells[0]) for what, cells in table.items() if cells[0]}
     functions = read_functions(ROOT)
     schedules = read_schedules(ROOT)
-    runs = len(schedules) * MINUTES
+    crons = [row.cron for row in schedules.values()]
+    runs = crons.count(EVERY_MINUTE) * MINUTES
+    now_and_then = sum(
+        A_MONTH_OF["hour" if re.fullmatch(r"\d+ \* \* \* \*", cron) else "day"]
+        for cron in crons
+        if cron != EVERY_MINUTE
+    )
     [size] = {(functions[name].cpu, functions[name].memory) for name in RUN_BY_SCHEDULES}
     memory = Decimal(size[1].removesuffix("Mi")) / 1024
     alerts = (ROOT / "terraform/monitoring.tf").read_text()
@@ -131,7 +141,10 @@ def test_counts_what_is_there() -> None:
     heartbeats = re.findall(r"^      (\w+) += \{ line = ", alerts, re.MULTILINE)
     failed_schedules = 1
 
-    assert {row.cron for row in schedules.values()} == {"* * * * *"}
+    assert [cron for cron in crons if not re.fullmatch(r"\S+ \S+ \* \* \*", cron)] == []
+    seconds = now_and_then * NOW_AND_THEN_S
+    assert amounts["hourly and daily runs, 5 s each of 1 vCPU, in vCPU-seconds"] == round(seconds)
+    assert amounts["memory of those, 0.5 GiB, in GiB-seconds"] == round(seconds / 2)
     assert {*heartbeats} == {*RUN_BY_SCHEDULES}
     assert amounts["jobs of Cloud Scheduler"] == len(schedules)
     assert amounts["sweeps of budgets and ticks of brownouts: requests"] == runs
@@ -139,7 +152,7 @@ def test_counts_what_is_there() -> None:
     assert amounts["their memory, 0.5 GiB, in GiB-seconds"] == runs * RUN_S * memory
     assert amounts["conditions of alerts"] == len(watched) + len(heartbeats) + failed_schedules
     assert amounts["images of functions, GB"] == len(functions) * IMAGES_GB
-    assert amounts["logs, GB"] == len(schedules) * LOGS_GB
+    assert amounts["logs, GB"] == crons.count(EVERY_MINUTE) * LOGS_GB
     assert [name for name, row in functions.items() if row.instances.min] == []
 
 

@@ -87,6 +87,7 @@ def _marked(number: int, beginning: str) -> Mapping[str, Any]:
 
 def _marking_itself(number: int, beginning: str) -> Mapping[str, Any]:
     asked = dict(_marked(number, beginning))
+    del asked["tools"]
     turns = [user(_said(0)), {"role": "assistant", "content": "Yes."}] * number
     return {**asked, "messages": [*turns, user(_said(number))], "cache_control": _EPHEMERAL}
 

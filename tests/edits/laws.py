@@ -5,8 +5,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.edits.asking import Asked
-from tests.edits.reading import cache_settings_of, caps_of, model_of, text_of, tools_of
+from tests.edits.reading import (
+    cache_settings_of,
+    caps_of,
+    may_call_tools,
+    model_of,
+    own_tools,
+    text_of,
+    tools_of,
+)
 from tests.edits.world import Treated, members
+
+LONGEST_CALL = 16_384
+"""Tokens that the arguments of a tool may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,8 @@ def _goes_on_as_the_tool_was_called(case: Case) -> bool:
 
 
 def _keeps_the_client_s_tools(case: Case) -> bool:
-    return _own_tools(case.asked.body) == _own_tools(case.treated.sent[0].body)
+    before, after = members(case.asked.body), members(case.treated.sent[0].body)
+    return own_tools(before) == own_tools(after)
 
 
 def _renders_alike(case: Case) -> bool:
@@ -83,12 +95,14 @@ def _renders_alike(case: Case) -> bool:
     return models[0] == models[1] and cache_settings_of(before) == cache_settings_of(after)
 
 
-def _own_tools(body: bytes) -> list[str]:
-    """Names of functions, wherever they stand among the tools."""
-    tools = members(body).get("tools") or ()
-    declared = [each for tool in tools for each in tool.get("functionDeclarations", ())]
-    listed = [tool.get("function", tool) for tool in tools if "web_search" not in str(tool)]
-    return [str(each["name"]) for each in (*listed, *declared) if "name" in each]
+def _leaves_room_for_the_call_of_a_tool(case: Case) -> bool:
+    """Its cap stays, but for one above what another model gives at all."""
+    before, after = members(case.asked.body), members(case.treated.sent[0].body)
+    if not may_call_tools(before) or caps_of(before) == caps_of(after):
+        return True
+    return "model" in case.treated.applied and all(
+        tokens >= LONGEST_CALL for _, tokens in caps_of(after)
+    )
 
 
 LAWS: Mapping[str, Callable[[Case], bool]] = {
@@ -99,6 +113,7 @@ LAWS: Mapping[str, Callable[[Case], bool]] = {
     "keeps its cache": _keeps_its_cache,
     "goes on as the tool was called": _goes_on_as_the_tool_was_called,
     "keeps the client's tools": _keeps_the_client_s_tools,
+    "leaves room for the call of a tool": _leaves_room_for_the_call_of_a_tool,
 }
 """Each is asked only where those before it hold."""
 

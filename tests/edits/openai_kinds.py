@@ -82,6 +82,7 @@ CHAT: Mapping[str, Kind] = {
         formed=True,
     ),
     "tools": Kind({"tools": [FUNCTION], "parallel_tool_calls": False}),
+    "tools, capped": Kind({"tools": [FUNCTION], "max_completion_tokens": ADDED_CAP}),
     "forced tool": Kind({"tools": [FUNCTION], "tool_choice": "required"}),
     "named tool": Kind(
         {
@@ -164,6 +165,7 @@ RESPONSES: Mapping[str, Kind] = {
     "schema": Kind({"text": _FORMAT, "max_output_tokens": ADDED_CAP}, formed=True),
     "long schema": Kind({"text": {**_FORMAT, "verbosity": "high"}}, formed=True),
     "tools": Kind({"tools": [OWN_FUNCTION], "tool_choice": "auto"}),
+    "tools, capped": Kind({"tools": [OWN_FUNCTION], "max_output_tokens": ADDED_CAP}),
     "forced tool": Kind({"tools": [OWN_FUNCTION], "tool_choice": "required"}),
     "named tool": Kind(
         {

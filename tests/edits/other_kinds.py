@@ -53,6 +53,7 @@ MESSAGES: Mapping[str, Kind] = {
         formed=True,
     ),
     "tools": Kind({"tools": [_TOOL]}),
+    "tools, capped": Kind({"tools": [_TOOL], "max_tokens": ADDED_CAP, "stream": True}),
     "forced tool": Kind({"tools": [_TOOL], "tool_choice": {"type": "any"}, "max_tokens": 8_000}),
     "named tool": Kind(
         {"tools": [_TOOL], "tool_choice": {"type": "tool", "name": "look"}, "max_tokens": 8_000}
@@ -157,6 +158,7 @@ CONTENT: Mapping[str, Kind] = {
         _config(responseMimeType="application/json", responseJsonSchema=SCHEMA), formed=True
     ),
     "tools": Kind({"tools": [_FUNCTIONS]}),
+    "tools, capped": Kind({"tools": [_FUNCTIONS], **_config(maxOutputTokens=30_000)}),
     "forced tool": Kind(
         {
             "tools": [_FUNCTIONS],

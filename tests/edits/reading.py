@@ -37,6 +37,20 @@ def tools_of(body: Mapping[str, Any]) -> list[Any]:
     return [body.get(name) for name in names]
 
 
+def may_call_tools(body: Mapping[str, Any]) -> bool:
+    """Whether an answer may be the call of a tool that the client runs."""
+    choices = [body.get(name) for name in ("tool_choice", "toolConfig")]
+    return bool(own_tools(body)) and "none" not in json.dumps(choices).lower()
+
+
+def own_tools(body: Mapping[str, Any]) -> list[str]:
+    """Names of functions, wherever they stand among the tools."""
+    tools = body.get("tools") or ()
+    declared = [each for tool in tools for each in tool.get("functionDeclarations", ())]
+    listed = [tool.get("function", tool) for tool in tools if "web_search" not in str(tool)]
+    return [str(each["name"]) for each in (*listed, *declared) if "name" in each]
+
+
 def text_of(form: FormName, answer: bytes) -> str:
     """What can be read of an answer; of several the first. A call of a tool is its arguments."""
     if answer.startswith((b"event:", b"data:")):

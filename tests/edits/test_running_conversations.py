@@ -25,6 +25,8 @@ HINT_TOKENS = 6
 SIZES = (0, 1_500, 20_000, 100_000)
 MODES = (Mode.SOFT, Mode.HARD, Mode.EMERGENCY)
 LEAST_READ = 1_024
+LEFT_AS_IT_IS = {"messages with tools"}
+"""Nothing of it can be lowered without its cache or the call of a tool."""
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -55,7 +57,7 @@ async def test_reads_as_much_from_its_cache_as_without_the_gateway(
         mine <= theirs + HINT_TOKENS for (_, mine), (_, theirs) in zip(after, before, strict=True)
     )
     assert tokens == 0 or min(read for read, _ in after[1:]) > LEAST_READ
-    assert edits & {"output_cap", "hint", "candidates", "tier"}
+    assert bool(edits & {"output_cap", "hint", "candidates", "tier"}) == (name not in LEFT_AS_IT_IS)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -8,13 +8,8 @@ from common.adapters.duckdb_warehouse import DuckdbWarehouse
 from common.adapters.local_bus import LocalBus
 from common.core.errors import InvalidSettings
 from common.runtime.app import App
-from common.runtime.settings import (
-    ApiSettings,
-    BusSettings,
-    Settings,
-    WarehouseSettings,
-    read_settings,
-)
+from common.runtime.function_settings import ApiSettings
+from common.runtime.settings import BusSettings, Settings, WarehouseSettings, read_settings
 from common.warehouse.tables import load_definitions
 from tests.bigquery_server import PROJECT, Datasets
 from tests.contracts.facts import a_call

@@ -24,6 +24,7 @@ from common.gateway.expected_costs import ExpectedCosts
 from common.gateway.forwarding import Forwarding
 from common.gateway.gateway import Gateway
 from common.gateway.key_ring import KeyRing
+from common.gateway.override_copy import OverrideCopy
 from common.gateway.pool import Pool
 from common.gateway.price_copy import PriceCopy
 from common.gateway.rates import RateLimits
@@ -95,6 +96,7 @@ def build_gateway(
         hash_key=b"installation",
         version="1.2.3",
         prices=prices,
+        overrides=OverrideCopy(documents, clock, control),
         **settings,
     )
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from common.gateway.attribution import Attribution, attribute
+from common.gateway.attribution import Attribution, attribute, is_strict
+from common.gateway.keys import KeyPolicy, PriorityName
 from tests.gateway.making import a_key
 
 HASH_KEY = b"installation"
@@ -65,3 +66,50 @@ def test_unknown_headers_of_ours_are_counted_not_repeated() -> None:
 
     assert found.warnings == ("2 unknown x-gateway-* headers ignored",)
     assert (found.key.org, found.key.team) == ("acme", "search")
+
+
+@pytest.mark.parametrize(
+    ("grant", "headers", "warning"),
+    [
+        ("normal", {"x-priority": "batch"}, None),
+        ("normal", {"x-priority": " "}, None),
+        ("critical", {"x-priority": "Critical"}, None),
+        (
+            "normal",
+            {"x-priority": "critical"},
+            "x-priority: critical is not granted to this key; taken as normal",
+        ),
+        (
+            "batch",
+            {"x-priority": "normal"},
+            "x-priority: normal is not granted to this key; taken as batch",
+        ),
+        (
+            "critical",
+            {"x-priority": "9; urgent"},
+            "x-priority is none of batch, normal, critical; taken as normal",
+        ),
+        ("normal", {"x-brownout": "off"}, "x-brownout takes the word strict alone; ignored"),
+        (
+            "normal",
+            {"x-brownout": "Strict"},
+            "x-brownout: strict is not granted to this key; ignored",
+        ),
+    ],
+)
+def test_what_a_call_wishes_of_a_brownout_in_vain_is_named(
+    grant: PriorityName, headers: dict[str, str], warning: str | None
+) -> None:
+    found = attribute(a_key(policy=KeyPolicy(priority=grant)), headers, HASH_KEY)
+
+    assert found.warnings == (() if warning is None else (warning,))
+
+
+def test_a_key_that_may_opt_out_is_warned_of_other_words_alone() -> None:
+    key = a_key(policy=KeyPolicy(may_opt_out=True))
+
+    assert attribute(key, {"x-brownout": "strict"}, HASH_KEY).warnings == ()
+    assert len(attribute(key, {"x-brownout": "none"}, HASH_KEY).warnings) == 1
+    assert is_strict(key, {"x-brownout": " STRICT "})
+    assert not is_strict(key, {"x-brownout": "off"})
+    assert not is_strict(a_key(), {"x-brownout": "strict"})

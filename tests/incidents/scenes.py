@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.core.brownout_events import BrownoutModeChanged, BrownoutSettled, SignalTold
+from common.brownout.blindness import blind, sighted
+from common.core.brownout_events import (
+    BrownoutBlind,
+    BrownoutModeChanged,
+    BrownoutSettled,
+    BrownoutSighted,
+    SignalTold,
+)
 from common.core.errors import PublishFailed
 from common.core.events import Event, ThresholdCrossed
 from common.core.incident_events import IncidentEvent
@@ -71,6 +78,17 @@ def crossed(percent: int, minutes: float = 0, budget: str = "search") -> Thresho
     )
 
 
+def blinded(minutes: float) -> BrownoutBlind:
+    """The word that Datadog, silent since five minutes before then, is blind."""
+    since = at(minutes - 5)
+    found_at, episode = at(minutes), since.isoformat()
+    return blind("datadog", since, cause="unreachable", found_at=found_at, episode=episode)
+
+
+def heard(minutes: float, since: float) -> BrownoutSighted:
+    return sighted("datadog", at(since), found_at=at(minutes))
+
+
 def a_fact(event: Event, rules: Rules = RULES) -> Fact:
     fact = fact_of(event, rules)
     assert fact is not None, f"{event.type} says nothing of incidents"
@@ -83,9 +101,13 @@ class WrittenChanges:
 
     written: list[BrownoutModeChanged] = field(default_factory=list)
 
-    async def __call__(self, scope: str, after: int) -> Sequence[BrownoutModeChanged]:
-        of_scope = [each for each in self.written if each.scope == scope and each.seq > after]
-        return sorted(of_scope, key=lambda change: change.seq)
+    async def __call__(self, after: int, since: datetime | None) -> Sequence[BrownoutModeChanged]:
+        found = [
+            each
+            for each in self.written
+            if each.seq > after and (since is None or each.event_time > since)
+        ]
+        return sorted(found, key=lambda change: change.seq)
 
 
 @dataclass(slots=True)

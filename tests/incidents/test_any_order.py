@@ -17,7 +17,7 @@ from tests.incidents.scenes import Desk, a_change, minutes_of, settled
 from tests.laws.brownout_store import MemoryDocuments
 
 SCOPES = ("global", "team:acme/search")
-PAUSES = (0.5, 2, 5, 14, 16, 29, 30, 31, 44, 45, 46, 120)
+PAUSES = (0, 0.5, 2, 5, 14, 16, 29, 30, 31, 44, 45, 46, 120)
 """Minutes: the least that there may be, and both sides of whatever the policy names."""
 
 Step = tuple[int, int, float]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from common.core.brownout_events import SignalTold
 from common.core.errors import StoreUnavailable
 from common.core.events import BudgetExhausted, Event
 from common.core.ports import Committed, Document, Documents, Outcome, Query, Ref, Write
@@ -146,7 +147,8 @@ async def test_leaves_alone_what_is_no_incident(desk: Desk, event: Event) -> Non
 
 
 async def test_keeps_scopes_and_budgets_apart(desk: Desk) -> None:
-    other = a_change(2, "normal", "soft", 1, scope="org:acme", episode="e9")
+    told = SignalTold(source="datadog", monitor="18", level="soft", link=None)
+    other = a_change(2, "normal", "soft", 1, scope="org:acme", episode="e9", signals=(told,))
 
     await desk.take(UP, other, crossed(100, 2, "search"), crossed(100, 3, "chat"))
 

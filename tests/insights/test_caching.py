@@ -73,3 +73,14 @@ def test_lets_less_than_five_dollars_a_month_be(groups: int, count: int) -> None
     told = replace(SHARING, groups=groups, calls=3 * groups)
 
     assert len(cacheable([told], BOOK, SINCE, DAY)) == count
+
+
+@pytest.mark.parametrize(("calls", "known_by"), [(299, "low"), (301, "medium")])
+def test_tells_the_sort_that_would_have_saved_more(calls: int, known_by: str) -> None:
+    beginning = replace(SHARING, groups=100, calls=max(calls, 300), known_by="beginning")
+    other = replace(SHARING, calls=600 - calls)
+
+    [finding] = cacheable([other, beginning], BOOK, SINCE, DAY)
+
+    assert finding.confidence == known_by
+    assert finding.evidence["calls"] == max(600 - calls, 301)

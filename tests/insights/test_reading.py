@@ -222,6 +222,45 @@ async def test_reads_what_begins_alike(each_warehouse: Warehouse) -> None:
     ]
 
 
+async def test_reads_what_has_the_same_instructions_and_tools(each_warehouse: Warehouse) -> None:
+    def asked(prefix: str | None, size: int, **units: int) -> dict[str, Any]:
+        units |= {"input_tokens": size // 4}
+        hashed = {"prefix_hash": prefix, "prefix_bytes": 20_000 if prefix else 0}
+        return {**hashed, "units": units, "time": DAY, "request_bytes": size}
+
+    sizes = (40_000, 44_000, 48_000)
+    await store(
+        each_warehouse,
+        calls(
+            *(asked("a", size) for size in sizes),
+            *(asked("few", size) for size in sizes[:2]),
+            *(asked("read", size, cache_read_tokens=1) for size in sizes),
+            *(asked("short", size - 20_001) for size in sizes),
+            *(asked(None, size) for size in sizes),
+        ),
+    )
+
+    read = await Reading(each_warehouse).sharing(DAY, UNTIL)
+
+    # 20,000 of 40,000 bytes are half of 10,000 tokens; of 48,000 they are 4,999 of 12,000.
+    assert read == [Sharing("acme", "crawler", "openai/gpt-x", 4_999, 1, 3, "beginning")]
+
+
+async def test_tells_calls_apart_that_begin_differently(each_warehouse: Warehouse) -> None:
+    times = [DAY + timedelta(seconds=n) for n in range(102)]
+    prefixes = ("a", "b")
+    await store(
+        each_warehouse,
+        calls(*({"time": at, "prefix_hash": prefixes[n % 2]} for n, at in enumerate(times))),
+    )
+
+    read = await Reading(each_warehouse).repeated(DAY, UNTIL)
+    usual = await Reading(each_warehouse).habits(DAY + timedelta(days=1))
+
+    assert [(each.calls, each.all_calls) for each in read] == [(51, 102), (51, 102)]
+    assert usual == {}
+
+
 async def test_reads_when_a_line_was_last_used(each_warehouse: Warehouse) -> None:
     await store(
         each_warehouse,

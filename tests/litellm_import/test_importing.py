@@ -8,12 +8,12 @@ from tests.cloudops.conftest import Cloudops
 from tests.litellm_import.conftest import WHOLE, Import, config, entry, not_imported
 
 LOSSES = """\
-line 11: model_name quick: there are no routes yet: clients send groq/llama-3.1-8b-instant
+line 11: model_name quick: clients send groq/llama-3.1-8b-instant; with --org it becomes a rule
 line 15: litellm_params.rpm: limits are a gateway key's: policy.limits with rpm, tpm and concurrency
-line 16: model_name balanced: there are no routes yet: clients send one of azure/gpt-5-mini, azure-2/gpt-5-mini
+line 16: model_name balanced: clients send one of azure/gpt-5-mini, azure-2/gpt-5-mini; with --org it becomes a rule
 line 27: model bedrock/anthropic.claude-haiku: LiteLLM translates for this provider, the gateway does not; if it speaks OpenAI's format somewhere, make an upstream of that address
 line 28: litellm_params.aws_region_name: nothing here corresponds to it
-line 30: router_settings.fallbacks (quick to balanced, gpt-5-mini): there are no routes yet: clients try the next model themselves
+line 30: router_settings.fallbacks (quick to balanced, gpt-5-mini): with --org they become fallbacks of rules
 line 32: general_settings.master_key: calls take gateway keys, and CONSOLE_ADMINS may use the API
 """  # noqa: E501 - as they are printed
 
@@ -110,7 +110,7 @@ def test_tells_of_names_that_clients_send_otherwise(
 ) -> None:
     losses = not_imported(imported("model_list:\n" + entry(params, f"'{name}'")))
 
-    told = f"line 2: model_name {name}: there are no routes yet: clients send {sent}"
+    told = f"line 2: model_name {name}: clients send {sent}; with --org it becomes a rule"
     assert losses == ([] if sent is None else [told])
 
 

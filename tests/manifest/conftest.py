@@ -27,6 +27,19 @@ WHOLE: dict[str, Any] = {
             "credentials": [{"name": "main", "env": "GROQ_API_KEY"}],
         }
     ],
+    "routes": [
+        {
+            "org": "acme",
+            "rules": [
+                {
+                    "name": "small",
+                    "match": {"team": "search", "stream": False},
+                    "use": {"weighted": {"gpt-5-mini": 3, "groq/llama-3.1-8b-instant": 1}},
+                    "fallbacks": ["anthropic/claude-haiku-4-5"],
+                }
+            ],
+        }
+    ],
     "keys": [
         {
             "org": "acme",

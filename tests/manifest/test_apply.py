@@ -24,6 +24,7 @@ EVERYTHING = [
     ("create", "agent", "acme/crawler"),
     ("create", "agent", "acme/indexer"),
     ("create", "upstream", "groq"),
+    ("create", "routes", "acme"),
     ("create", "key", "acme/ci"),
     ("create", "budget", "acme-month"),
     ("create", "budget", "search-day"),
@@ -32,7 +33,8 @@ SEVERAL = ("orgs", "teams", "projects", "agents", "upstreams", "keys", "budgets"
 
 
 async def everything(documents: Documents) -> list[Document]:
-    collections = (*SEVERAL, "audit", "manifests", "budget_periods", "key_names", "agent_keys")
+    others = ("audit", "manifests", "budget_periods", "key_names", "agent_keys")
+    collections = (*SEVERAL, "routes", "route_versions", *others)
     return [each for name in collections for each in await documents.query(Query(name))]
 
 
@@ -101,6 +103,8 @@ async def test_stores_no_secret(
         ("keys", "tags", {}, [("key", "acme/ci")]),
         ("keys", "project", None, [("key", "acme/ci")]),
         ("keys", "expires_at", "2027-01-01T00:00:00Z", [("key", "acme/ci")]),
+        ("routes", "rules", [{"name": "a", "use": {"fixed": "o3"}}], [("routes", "acme")]),
+        ("routes", "rules", [], [("routes", "acme")]),
         ("budgets", "limit_usd", "301", [("budget", "acme-month")]),
         ("budgets", "scope", "team:acme/ops", [("budget", "acme-month")]),
     ],
@@ -213,7 +217,7 @@ async def test_leaves_an_audit_entry_for_each_change(
 
     entries = await documents.query(Query("audit"))
     assert sorted(entry.data["what"] for entry in entries) == sorted(
-        f"{kind}.create" for _, kind, _ in EVERYTHING
+        "routes.put" if kind == "routes" else f"{kind}.create" for _, kind, _ in EVERYTHING
     )
 
 
@@ -281,6 +285,7 @@ async def test_a_change_in_the_middle_stops_there_and_applying_again_finishes(
     assert theirs["base_url"] == "https://other.example.com/v1"
     assert [e[:2] for e in await actions(client, whole)] == [
         ("update", "upstream"),
+        ("create", "routes"),
         ("create", "key"),
         ("create", "budget"),
         ("create", "budget"),
@@ -289,7 +294,7 @@ async def test_a_change_in_the_middle_stops_there_and_applying_again_finishes(
     assert await actions(client, whole) == []
 
 
-@pytest.mark.parametrize("collection", ["orgs", "agents", "upstreams", "keys", "budgets"])
+@pytest.mark.parametrize("collection", ["orgs", "agents", "upstreams", "routes", "keys", "budgets"])
 async def test_a_crash_at_any_object_is_finished_by_applying_again(
     client: httpx.AsyncClient,
     documents: Documents,
@@ -329,7 +334,7 @@ async def test_ends_in_time_to_answer_with_the_keys_it_has_made(
 
     assert stopped["failed"]["code"] == "apply_unfinished"
     assert [key["name"] for key in stopped["keys"]] == ["ci"]
-    assert await actions(client, whole) == EVERYTHING[8:]
+    assert await actions(client, whole) == EVERYTHING[9:]
 
 
 async def test_makes_each_key_once_of_two_applies_at_once(

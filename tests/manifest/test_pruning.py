@@ -21,7 +21,7 @@ async def test_ends_what_the_file_has_dropped(
     client: httpx.AsyncClient, whole: dict[str, Any]
 ) -> None:
     await applied(client, whole)
-    for section in ("keys", "budgets", "upstreams", "teams", "orgs", "agents"):
+    for section in ("keys", "budgets", "upstreams", "routes", "teams", "orgs", "agents"):
         whole[section] = []
     whole["projects"] = []
 
@@ -31,6 +31,7 @@ async def test_ends_what_the_file_has_dropped(
         ("absent", "budget", "acme-month"),
         ("absent", "budget", "search-day"),
         ("absent", "key", "acme/ci"),
+        ("absent", "routes", "acme"),
         ("absent", "upstream", "groq"),
     ]
     [key] = (await pages(client, "keys"))[0]["data"]
@@ -73,6 +74,7 @@ async def test_ends_nothing_that_others_have_made(
         ("budget", "acme-month"),
         ("budget", "search-day"),
         ("key", "acme/ci"),
+        ("routes", "acme"),
     ]
 
 

@@ -29,7 +29,14 @@ def added(section: str, **row: Any) -> dict[str, Any]:
         ({"name": "A B"}, "name", "pattern"),
         ({**WHOLE, "buckets": []}, "buckets", "did you mean budgets?"),
         ({**WHOLE, "colours": []}, "colours", "there are name, orgs, teams,"),
-        ({**WHOLE, "routes": []}, "routes", "routes cannot be applied by this version"),
+        (
+            added("routes", org="acme", rules=[{"name": "a", "usse": {"fixed": "o3"}}]),
+            "routes.1.rules.0.usse",
+            "did you mean use?",
+        ),
+        (changed("routes", rules=[{"name": "a", "use": {}}]), "routes.0.rules.0.use", "exactly"),
+        (changed("routes", org="acmee"), "routes.0.org", "did you mean acme?"),
+        (added("routes", org="acme"), "routes.1", "stands at routes.0 already"),
         (changed("keys", polcy={}), "keys.0.polcy", "did you mean policy?"),
         (
             changed("keys", policy={"modles": ["gpt-*"]}),

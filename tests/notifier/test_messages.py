@@ -145,7 +145,7 @@ def test_tells_money_with_cents_and_exactly_where_they_do_not_do() -> None:
                 id="n", event_time=START, channel="ops", of_event="e", of_type="incident.opened",
                 attempts=8, reason="It answered 500.",
             ),
-            "error", "global", "Channel ops did not take a message",
+            "error", "global", "Channel ops is broken",
         ),
         (
             a_mode_change(after="emergency"),

@@ -52,7 +52,8 @@ async def test_takes_every_success_for_one(status: int) -> None:
 async def test_takes_redirects_and_refusals_as_final(status: int) -> None:
     headers = [(b"location", b"https://elsewhere.example.com")]
 
-    assert await answered(Reply(status, headers, b"")) == Refused(f"It answered {status}.")
+    refused = Refused(f"It answered {status}.", may_be_its_form=status in {400, 413})
+    assert await answered(Reply(status, headers, b"")) == refused
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ async def test_reads_when_to_come_again(told: bytes, seconds: float | None) -> N
     ],
 )
 async def test_repeats_of_an_answer_one_plain_word_at_most(body: bytes, word: str) -> None:
-    assert await answered(Reply(400, body=body)) == Refused(f"It answered 400{word}.")
+    assert await answered(Reply(403, body=body)) == Refused(f"It answered 403{word}.")
 
 
 async def test_reads_no_more_of_an_answer_than_it_looks_at() -> None:
@@ -174,6 +175,42 @@ async def test_sends_nothing_to_an_address_that_must_not_be_called(url: str) -> 
     assert "user:pass" not in result.reason
 
 
+@pytest.mark.parametrize(
+    ("url", "is_sent"),
+    [
+        ("http://127.0.0.1:8080/hook?x=1", True),
+        ("http://127.0.0.1", True),
+        ("http://127.0.0.1:8080@evil.example.com/x", False),
+        ("http://127.0.0.1.evil.example.com/x", False),
+        ("http://127.0.0.2/x", False),
+        ("http://10.0.0.1/x", False),
+        ("http://169.254.169.254/x", False),
+        ("https://127.0.0.1/x", False),
+        ("https://10.0.0.1/x", False),
+        ("http://127.0.0.1:8080/x y", False),
+        ("http://127.0.0.1:0/", False),
+    ],
+)
+async def test_sends_to_this_machine_on_a_laptop_and_nowhere_else_inside(
+    url: str, *, is_sent: bool
+) -> None:
+    receivers = Receivers()
+    sender = ChannelSender(receivers, SetClock(), local=True)
+
+    result = await sender.send(Post(Secret(url), b"{}"))
+
+    assert isinstance(result, Taken) is is_sent
+    assert [each.allow_private for each in receivers.posted] == ([True] if is_sent else [])
+
+
+async def test_does_not_open_the_own_network_for_others_on_a_laptop() -> None:
+    receivers = Receivers()
+
+    await ChannelSender(receivers, SetClock(), local=True).send(POST)
+
+    assert [each.allow_private for each in receivers.posted] == [False]
+
+
 async def test_sends_nothing_to_a_public_name_that_leads_inside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -186,5 +223,4 @@ async def test_sends_nothing_to_a_public_name_that_leads_inside(
     result = await ChannelSender(upstream, SetClock()).send(POST)
     await upstream.aclose()
 
-    assert isinstance(result, NotNow)
-    assert (result.sent, "secret" in result.reason) == (False, False)
+    assert result == Refused("Its address must not be called: it leads inside the own network.")

@@ -43,6 +43,17 @@ async def test_filters(scene: Scene, wish: dict[str, Any], number: int) -> None:
     assert await count(scene, replace(HOOK, **wish), an_incident()) == number
 
 
+@pytest.mark.parametrize(
+    ("scopes", "number"), [(("team:acme/*",), 1), (("global",), 1), (("team:other/*",), 0)]
+)
+async def test_wants_what_is_about_one_of_its_scopes_among_others(
+    scene: Scene, scopes: tuple[str, ...], number: int
+) -> None:
+    event = an_incident(scope="global", scopes=("global", "team:acme/search", "model:m"))
+
+    assert await count(scene, replace(HOOK, scopes=scopes), event) == number
+
+
 async def test_an_escalation_goes_to_the_channels_that_it_names(scene: Scene) -> None:
     await scene.add(HOOK, replace(SLACK, min_severity="critical"), TEAMS)
 

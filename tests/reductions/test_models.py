@@ -13,6 +13,7 @@ from tests.reductions.asked import (
     CLAUDE_SEARCH,
     CLAUDE_TOOL,
     FUNCTION,
+    GEMINI_TOOL,
     IMAGE,
     asked,
     members_of,
@@ -316,6 +317,15 @@ def test_lowers_a_cap_to_what_the_older_models_of_gemini_take(cap: int, after: i
     found = moved("gemini_content", members, "gemini-2.5-pro", "gemini-2.0-flash")
 
     assert members_of(found)["generationConfig"] == {"maxOutputTokens": after}
+
+
+def test_does_not_move_the_call_of_a_tool_to_a_model_that_could_cut_it() -> None:
+    """Its longest is 8,192 tokens: less than the file that an agent may write."""
+    members = {**CONTENT, "tools": [GEMINI_TOOL], "generationConfig": {"maxOutputTokens": 20_000}}
+
+    found = moved("gemini_content", members, "gemini-2.5-pro", "gemini-2.0-flash")
+
+    assert found == Unsafe("max_output")
 
 
 def test_names_a_model_as_the_one_before_was_named() -> None:

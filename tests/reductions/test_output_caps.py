@@ -8,7 +8,14 @@ from common.llm.paths import FormName
 from common.llm.reductions.output_caps import cap_output
 from common.llm.reductions.request import Reduced, Unsafe
 from common.llm.reductions.wanted import OutputCap
-from tests.reductions.asked import FUNCTION, asked, members_of
+from tests.reductions.asked import (
+    CLAUDE_TOOL,
+    FUNCTION,
+    GEMINI_TOOL,
+    OWN_TOOL,
+    asked,
+    members_of,
+)
 
 BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 2_000}, "max_tokens": 9_000}
 ADAPTIVE = {"thinking": {"type": "adaptive"}, "max_tokens": 9_000}
@@ -143,3 +150,58 @@ def test_adds_no_cap_where_the_model_may_not_take_it() -> None:
 
 def test_adds_no_cap_that_the_window_has_no_room_for() -> None:
     assert cap_output(asked("openai_chat", {}), OutputCap(512), 127_900) == Unsafe("cap_absent")
+
+
+CALLED: tuple[tuple[FormName, Any], ...] = (
+    ("openai_chat", {"tools": [FUNCTION]}),
+    ("openai_chat", {"tools": [FUNCTION], "tool_choice": "auto", "max_tokens": 9_000}),
+    ("openai_chat", {"functions": [{"name": "look"}]}),
+    ("openai_responses", {"tools": [OWN_TOOL]}),
+    ("openai_responses", {"prompt": {"id": "pmpt_1"}}),
+    ("anthropic_messages", {"tools": [CLAUDE_TOOL], "max_tokens": 9_000}),
+    (
+        "anthropic_messages",
+        {"tools": [CLAUDE_TOOL], "tool_choice": {"type": "auto"}, "max_tokens": 9_000},
+    ),
+    ("gemini_content", {"tools": [GEMINI_TOOL]}),
+    ("gemini_content", {"tools": [GEMINI_TOOL], "toolConfig": {"functionCallingConfig": {}}}),
+    ("gemini_content_stream", {"cachedContent": "cachedContents/1"}),
+    ("gemini_interactions", {"tools": [{"type": "function", "name": "look"}]}),
+    (
+        "gemini_interactions",
+        {"tools": [OWN_TOOL], "generation_config": {"tool_choice": "auto"}},
+    ),
+)
+NONE = {"functionCallingConfig": {"mode": "NONE"}}
+UNCALLED: tuple[tuple[FormName, Any], ...] = (
+    ("openai_chat", {"tools": []}),
+    ("openai_chat", {"tools": [FUNCTION], "tool_choice": "none"}),
+    ("openai_chat", {"functions": [{"name": "look"}], "function_call": "none"}),
+    ("openai_responses", {"tools": [OWN_TOOL], "tool_choice": "none"}),
+    (
+        "anthropic_messages",
+        {"tools": [CLAUDE_TOOL], "tool_choice": {"type": "none"}, "max_tokens": 9_000},
+    ),
+    ("gemini_content", {"tools": [GEMINI_TOOL], "toolConfig": NONE}),
+    (
+        "gemini_content",
+        {"tools": [GEMINI_TOOL], "tool_config": {"function_calling_config": {"mode": "none"}}},
+    ),
+    (
+        "gemini_interactions",
+        {
+            "tools": [OWN_TOOL],
+            "generation_config": {"tool_choice": {"allowed_tools": {"mode": "none"}}},
+        },
+    ),
+)
+
+
+@pytest.mark.parametrize(("form", "members"), CALLED)
+def test_never_cuts_an_answer_that_may_be_the_call_of_a_tool(form: FormName, members: Any) -> None:
+    assert cap_output(asked(form, members), OutputCap(512), 100) == Unsafe("offers_tools")
+
+
+@pytest.mark.parametrize(("form", "members"), UNCALLED)
+def test_caps_an_answer_that_is_no_call_of_its_tools(form: FormName, members: Any) -> None:
+    assert isinstance(cap_output(asked(form, members), OutputCap(512), 100), Reduced)

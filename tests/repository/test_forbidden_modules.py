@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common.runtime.settings import SETTINGS
+from common.runtime.function_settings import SETTINGS
 from scripts.functions_table import read_functions
 from tests.repository.sources import ROOT
 
@@ -38,6 +38,7 @@ FORBIDDEN = {
         "google.cloud.bigquery",
         "httpx",
         "kubernetes",
+        "opentelemetry.sdk",
         "sqlglot",
         "typer",
     ),
@@ -51,6 +52,25 @@ FORBIDDEN = {
         "sqlglot",
         "typer",
     ),
+    "pricing": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "kubernetes",
+        "opentelemetry.sdk",
+        "sqlglot",
+        "typer",
+    ),
+    "insights": (
+        "aiohttp",
+        "boto3",
+        "duckdb",
+        "genai_prices",
+        "kubernetes",
+        "opentelemetry.sdk",
+        "sqlglot",
+        "typer",
+    ),
     "brownout_tick": (
         "aiohttp",
         "boto3",
@@ -58,6 +78,7 @@ FORBIDDEN = {
         "genai_prices",
         "httpx",
         "kubernetes",
+        "opentelemetry.sdk",
         "sqlglot",
         "typer",
     ),
@@ -97,6 +118,8 @@ APPLICATION = {
     "proxy": "app().gateway",
     "usage": "app().usage, main.app().documents",
     "budgets": "app().sweeper",
+    "pricing": "app().refresher",
+    "insights": "app().insights, main.app().reconciliation",
     "brownout_tick": "app().ticker",
     "brownout_webhook": "_webhooks()",
     "incidents": "app().incidents",
@@ -206,6 +229,19 @@ def test_imports_the_client_of_an_engine_only_where_it_is_chosen(
     found = chains(application(function), CLIENTS.values(), ROOT, tmp_path, urls)
 
     assert set(found) == {CLIENTS[chosen]}
+
+
+@pytest.mark.parametrize(
+    ("function", "found"), [("usage", True), ("brownout_tick", True), ("proxy", False)]
+)
+def test_imports_opentelemetry_only_where_it_has_something_to_send(
+    function: str, tmp_path: Path, *, found: bool
+) -> None:
+    urls = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+    reached = chains(application(function), ["opentelemetry.sdk"], ROOT, tmp_path, urls)
+
+    assert bool(reached) is found
 
 
 def test_checks_every_function() -> None:

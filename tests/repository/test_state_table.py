@@ -10,21 +10,23 @@ from pathlib import Path
 import yaml
 
 from common.adapters.document_rules import UNINDEXED, UNINDEXED_COLLECTIONS
-from common.brownout import changes, deliveries, receiving, signals
+from common.brownout import changes, deliveries, episodes, receiving, signals, telemetry
 from common.budgets import accounts, alerts, proven_days, rate_windows, reconciled
 from common.core import transactions
 from common.core.ports import Query
 from common.incidents import incidents, notices
-from common.usage import apply_events, rollups
+from common.usage import apply_events, episode_sums, rollups
 from tests.repository.sources import ROOT, texts
 
 TTL_FIELD = "delete_at"
 EXPIRING = {
     Path("common/api/writes.py"): {"idempotency"},
     Path("common/brownout/changes.py"): {changes.CHANGES},
+    Path("common/brownout/episodes.py"): {episodes.EPISODES},
     Path("common/brownout/deliveries.py"): {deliveries.DELIVERIES},
     Path("common/brownout/receiving.py"): {receiving.EVENTS},
     Path("common/brownout/signals.py"): {signals.SIGNALS},
+    Path("common/brownout/telemetry.py"): {telemetry.MARKERS},
     Path("common/budgets/accounts.py"): {accounts.LEASES, accounts.PERIODS},
     Path("common/budgets/alerts.py"): {alerts.ALERTS},
     Path("common/budgets/rate_windows.py"): {rate_windows.RATES},
@@ -34,6 +36,7 @@ EXPIRING = {
     Path("common/incidents/taking.py"): {incidents.MARKERS},
     Path("common/incidents/notices.py"): {notices.NOTICES},
     Path("common/usage/apply_events.py"): {apply_events.MARKERS},
+    Path("common/usage/episode_sums.py"): {episode_sums.EPISODE_SUMS},
     Path("common/usage/rollups.py"): set(rollups.COLLECTIONS.values()),
 }
 """The collections of each module that writes documents with a time to be deleted at."""
@@ -60,7 +63,8 @@ def test_lets_no_engine_filter_by_the_field_without_an_index() -> None:
 
 
 def test_keeps_no_index_of_the_fields_of_rollups() -> None:
-    assert STATE["unindexed"] == sorted(rollups.COLLECTIONS.values())
+    sums = {episode_sums.EPISODE_SUMS, *rollups.COLLECTIONS.values()}
+    assert STATE["unindexed"] == sorted(sums)
     assert set(STATE["unindexed"]) == UNINDEXED_COLLECTIONS
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.brownout.modes import Mode
+from common.core.events import UsageEvent
 from common.gateway.keys import KeyPolicy
 from common.gateway.upstream import UpstreamReply, UpstreamRequest
 from tests.gateway.making import a_key, store
@@ -156,6 +157,8 @@ async def test_sheds_batch_in_an_emergency_so_that_no_client_retries(
 
     assert exchange.status == 429
     assert SHED_HEADERS.items() <= exchange.headers.items()
+    assert exchange.headers["x-brownout-mode"] == "emergency"
+    assert exchange.headers["x-brownout-episode"] == bus.only.episode
     assert 1 <= int(exchange.headers["retry-after"]) <= 60
     assert upstream.requests == []
     assert (bus.only.outcome, bus.only.error_code, bus.only.mode) == (
@@ -173,13 +176,27 @@ async def test_lets_a_share_of_batch_in_and_asks_the_rest_to_come_back_soon(
     exchanges = [await client.call(body=BODY, headers={"x-priority": "batch"}) for _ in range(60)]
 
     refused = [each for each in exchanges if each.status == 429]
+    assert {each.headers["x-brownout-mode"] for each in exchanges} == {"hard"}
     assert 15 <= len(refused) <= 45
     assert len(upstream.requests) == 60 - len(refused)
     assert all(1 <= int(each.headers["retry-after"]) <= 30 for each in refused)
     assert not [each for each in refused if "x-should-retry" in each.headers]
 
 
-async def test_never_sheds_a_call_that_asks_for_more_than_its_key_grants(
+async def test_lets_the_share_in_of_one_conversation_without_a_change_of_its_mode(
+    client: Client, bus: KeepingBus, brownout: Begin
+) -> None:
+    """Who is refused and comes back is served, sooner or later."""
+    await brownout(Mode.HARD)
+    headers = {"x-priority": "batch", "x-gateway-session": "one"}
+
+    statuses = [(await client.call(body=BODY, headers=headers)).status for _ in range(60)]
+
+    assert 15 <= statuses.count(429) <= 45
+    assert {event.mode for event in bus.events if isinstance(event, UsageEvent)} == {"hard"}
+
+
+async def test_grants_no_priority_above_the_key_s(
     client: Client, documents: SqliteDocuments, bus: KeepingBus, brownout: Begin
 ) -> None:
     await brownout(Mode.EMERGENCY)
@@ -190,7 +207,7 @@ async def test_never_sheds_a_call_that_asks_for_more_than_its_key_grants(
     assert (exchange.status, bus.only.priority) == (429, "batch")
 
 
-async def test_takes_back_what_a_provider_refuses_and_leaves_that_edit_for_an_hour(
+async def test_takes_back_what_a_provider_refuses_and_leaves_one_edit_for_an_hour(
     make_client: MakeClient, bus: KeepingBus, brownout: Begin
 ) -> None:
     await brownout(Mode.HARD)
@@ -204,10 +221,10 @@ async def test_takes_back_what_a_provider_refuses_and_leaves_that_edit_for_an_ho
 
     assert first.status == 200
     assert answers.requests[0].body != BODY
-    assert [request.body for request in answers.requests[1:]] == [BODY, BODY]
+    assert answers.requests[1].body == BODY
     assert set(outcomes.values()) == {"rejected"}
     assert "x-brownout-actions" not in first.headers
-    assert edits(bus) == {}
+    assert edits(bus) == {name: "applied" for name in outcomes if name != "model"}
 
 
 async def test_blames_no_edit_for_a_request_that_is_wrong_by_itself(
@@ -311,6 +328,8 @@ async def test_refuses_strict_calls_in_an_emergency_unless_they_are_critical(
     assert exchange.status == status
     assert [request.body for request in upstream.requests] == ([BODY] if status == 200 else [])
     assert ("retry-after" in exchange.headers) == (status == 503)
+    assert exchange.headers["x-brownout-mode"] == "emergency"
+    assert "x-brownout-episode" in exchange.headers
 
 
 async def test_does_not_move_a_call_to_a_model_that_its_key_does_not_cover(

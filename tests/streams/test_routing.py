@@ -1,106 +1,20 @@
-"""Rules on the way of a call: which model it reaches, and which one is next where that fails."""
+"""Rules on the way of a call: which model it reaches."""
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.brownout.modes import Mode
-from common.core.ports import Put
-from common.core.secrets import Secret
-from common.gateway.control import CONTROL
 from common.gateway.keys import KeyPolicy
-from common.gateway.route_book import ROUTES_CHANGED, routes_ref
-from common.gateway.upstream import UpstreamDisconnected, UpstreamRequest, UpstreamUnreachable
-from common.gateway.upstream_health import LEAST_CALLS, RESTS_S
 from tests.gateway.making import a_key, store
 from tests.streams.brownouts import Begin, a_scope, brownout
 from tests.streams.conftest import MakeClient
-from tests.streams.fakes import JSON, OPENAI_REPLY, Client, KeepingBus, ScriptedReply
-from tests.streams.hard_budgets import CHAT, Make, budget, period_of
+from tests.streams.fakes import JSON, Client, KeepingBus, ScriptedReply
+from tests.streams.hard_budgets import CHAT, Make, budget
+from tests.streams.routes import BODY, KEYS, ByHost, Rules, client, key_of, ok, rules, upstream, use
 
-__all__ = ["brownout", "budget"]
-
-BODY = b'{"model": "gpt-4o",  "messages":[{"role":"user","content":"Hi"}],"max_tokens":100}'
-SOLD = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "gemini": "gemini-2.5-flash"}
-NO_KEY = {"authorization": ""}
-KEYS = {name: Secret(f"sk-{name}") for name in ("openai", "anthropic", "gemini")}
-Turn = ScriptedReply | Exception
-Rules = Callable[..., Awaitable[None]]
-
-
-def ok(model: str = "gpt-4o") -> ScriptedReply:
-    """OpenAI's form, as every vendor answers it, with the name of one that it sells."""
-    told = {**json.loads(OPENAI_REPLY), "model": model}
-    return ScriptedReply([json.dumps(told).encode()], headers=list(JSON))
-
-
-def fails(status: int) -> ScriptedReply:
-    return ScriptedReply([b'{"error":{"message":"no"}}'], status, list(JSON))
-
-
-@dataclass(slots=True)
-class ByHost:
-    """Answers by the host that is asked: the next of its turns, and the last one from then on."""
-
-    turns: dict[str, list[Turn]] = field(default_factory=dict)
-    requests: list[UpstreamRequest] = field(default_factory=list)
-    replies: list[ScriptedReply] = field(default_factory=list)
-
-    async def send(self, request: UpstreamRequest) -> ScriptedReply:
-        self.requests.append(request)
-        turns = self.turns.get(self.vendor(request), [ok(SOLD[self.vendor(request)])])
-        turn = turns.pop(0) if len(turns) > 1 else turns[0]
-        if isinstance(turn, Exception):
-            raise turn
-        self.replies.append(turn)
-        return turn
-
-    @property
-    def asked(self) -> list[tuple[str, str]]:
-        """Vendor and model of each request."""
-        return [(self.vendor(each), json.loads(each.body)["model"]) for each in self.requests]
-
-    @staticmethod
-    def vendor(request: UpstreamRequest) -> str:
-        host = request.host
-        return {"api.openai.com": "openai", "api.anthropic.com": "anthropic"}.get(host, "gemini")
-
-
-@pytest.fixture
-async def upstream() -> ByHost:
-    return ByHost()
-
-
-@pytest.fixture
-def client(make_client: MakeClient) -> Client:
-    return make_client(managed_keys=KEYS)
-
-
-@pytest.fixture
-def rules(documents: SqliteDocuments) -> Rules:
-    """Writes the rules of the organisation, as a change of them does."""
-    written = 0
-
-    async def write(*given: dict[str, Any]) -> None:
-        nonlocal written
-        written += 1
-        named = [{"name": f"r{number}", **rule} for number, rule in enumerate(given)]
-        table = Put(routes_ref("acme"), {"rules": json.dumps(named)})
-        await documents.commit([table, Put(CONTROL, {ROUTES_CHANGED: written})])
-
-    return write
-
-
-def use(model: str, *fallbacks: str, **rule: Any) -> dict[str, Any]:
-    return {"use": {"fixed": model}, "fallbacks": list(fallbacks), **rule}
-
-
-def key_of(request: UpstreamRequest) -> set[str]:
-    return {value.decode() for _, value in request.headers if b"sk-" in value}
+__all__ = ["brownout", "budget", "client", "rules", "upstream"]
 
 
 async def test_goes_where_it_was_sent_without_rules(
@@ -152,74 +66,6 @@ async def test_keeps_a_client_s_own_key_at_the_upstream_that_it_belongs_to(
     await client.call(body=BODY, headers={"authorization": "Bearer sk-of-the-client"})
 
     assert key_of(upstream.requests[0]) == {"Bearer sk-of-the-client"}
-
-
-@pytest.mark.parametrize("failure", [429, 500, 503, 529, 401, 403, 404, UpstreamUnreachable("x")])
-async def test_is_served_by_the_next_where_the_first_fails(
-    client: Client, upstream: ByHost, bus: KeepingBus, rules: Rules, failure: int | Exception
-) -> None:
-    upstream.turns["openai"] = [fails(failure) if isinstance(failure, int) else failure]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    exchange = await client.call(body=BODY, headers=NO_KEY)
-
-    assert upstream.asked == [("openai", "gpt-4o"), ("anthropic", "claude-haiku-4-5")]
-    assert (exchange.status, exchange.headers["x-gateway-attempts"]) == (200, "2")
-    assert [each.upstream for each in bus.only.attempts] == ["openai", "anthropic"]
-    assert bus.only.card == "anthropic/claude-haiku-4-5"
-    assert all(reply.closed for reply in upstream.replies)
-
-
-@pytest.mark.parametrize("status", [400, 422])
-async def test_is_sent_nowhere_else_where_the_request_is_to_blame(
-    client: Client, upstream: ByHost, rules: Rules, status: int
-) -> None:
-    upstream.turns["openai"] = [fails(status)]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    exchange = await client.call(body=BODY)
-
-    assert (exchange.status, len(upstream.requests)) == (status, 1)
-
-
-async def test_tells_a_client_that_its_own_key_was_refused(
-    client: Client, upstream: ByHost, rules: Rules
-) -> None:
-    upstream.turns["openai"] = [fails(401)]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    exchange = await client.call(body=BODY, headers={"authorization": "Bearer sk-of-the-client"})
-
-    assert (exchange.status, len(upstream.requests)) == (401, 1)
-
-
-async def test_tries_the_last_of_a_chain_as_often_as_any_other_call(
-    client: Client, upstream: ByHost, rules: Rules
-) -> None:
-    upstream.turns = {"openai": [fails(500)], "anthropic": [fails(503)]}
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    exchange = await client.call(body=BODY)
-
-    assert exchange.status == 503
-    assert [vendor for vendor, _ in upstream.asked] == ["openai", *["anthropic"] * 3]
-
-
-async def test_tries_nothing_again_once_the_client_has_a_byte(
-    client: Client, upstream: ByHost, rules: Rules
-) -> None:
-    stream: list[Any] = [
-        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
-        UpstreamDisconnected("x"),
-    ]
-    headers = [(b"content-type", b"text/event-stream")]
-    upstream.turns["openai"] = [ScriptedReply(stream, headers=headers)]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    exchange = await client.call(body=BODY[:-1] + b',"stream":true}')
-
-    assert exchange.status == 200
-    assert len(upstream.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -329,91 +175,6 @@ async def test_moves_a_call_in_a_vendor_s_own_format_within_that_vendor(
     assert first.url.endswith("/v1beta/models/gemini-2.5-flash:generateContent")
     assert first.body == body
     assert json.loads(second.body)["model"] == "gemini-2.5-flash-lite"
-
-
-async def test_leaves_a_model_out_that_fails_and_comes_back_to_it(
-    client: Client, upstream: ByHost, rules: Rules, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upstream.turns["openai"] = [*(fails(500) for _ in range(LEAST_CALLS)), ok()]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-    for _ in range(LEAST_CALLS):
-        assert (await client.call(body=BODY)).status == 200
-    upstream.requests.clear()
-
-    await client.call(body=BODY)
-    clock = client.gateway.clock
-    later = clock.monotonic() + RESTS_S + 1
-    monkeypatch.setattr(type(clock), "monotonic", lambda _: later)
-    await client.call(body=BODY)
-
-    assert [vendor for vendor, _ in upstream.asked] == ["anthropic", "openai"]
-
-
-async def test_holds_what_each_attempt_may_cost_and_settles_what_one_has_cost(
-    client: Client,
-    upstream: ByHost,
-    *,
-    documents: SqliteDocuments,
-    bus: KeepingBus,
-    budget: Make,
-    rules: Rules,
-) -> None:
-    await budget()
-    upstream.turns["openai"] = [fails(500)]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    await client.call(CHAT, BODY)
-
-    event = bus.only
-    assert len(event.settlements) == 1
-    assert event.settlements[0].nanos == event.cost_nanos
-    assert (await period_of(documents)).settled == event.cost_nanos
-    assert (await period_of(documents)).leased == 0
-
-
-async def test_keeps_the_hold_of_an_attempt_that_may_be_billed(
-    client: Client,
-    upstream: ByHost,
-    *,
-    documents: SqliteDocuments,
-    bus: KeepingBus,
-    budget: Make,
-    rules: Rules,
-) -> None:
-    await budget()
-    upstream.turns["openai"] = [UpstreamDisconnected("x")]
-    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
-
-    await client.call(CHAT, BODY)
-
-    event = bus.only
-    first, second = event.settlements
-    assert event.card == "anthropic/claude-haiku-4-5"
-    assert second.nanos == event.cost_nanos
-    assert event.unproven_nanos == first.nanos > second.nanos
-    assert (await period_of(documents)).settled == first.nanos + second.nanos
-
-
-@pytest.mark.parametrize("failure", [fails(502), UpstreamDisconnected("gone")])
-async def test_passes_the_first_failure_on_where_there_is_no_room_for_another_attempt(
-    client: Client,
-    upstream: ByHost,
-    *,
-    documents: SqliteDocuments,
-    bus: KeepingBus,
-    budget: Make,
-    rules: Rules,
-    failure: Turn,
-) -> None:
-    await budget(limit=5_000_000)
-    upstream.turns["openai"] = [failure]
-    await rules(use("gpt-4o", "anthropic/claude-opus-4-5"))
-
-    exchange = await client.call(CHAT, BODY, headers={"x-gateway-fit": "off"})
-
-    assert (exchange.status, len(upstream.requests)) == (502, 1)
-    assert bus.only.model_sent == "gpt-4o"
-    assert (await period_of(documents)).settled == bus.only.settlements[0].nanos > 0
 
 
 async def test_steps_down_as_the_tightest_budget_is_used(

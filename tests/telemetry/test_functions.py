@@ -19,7 +19,8 @@ from common.core.errors import InvalidSettings
 from common.core.metrics import ACTIVATIONS, CURRENT_MODE, SERVICE_REQUESTS
 from common.core.ports import Put
 from common.runtime.app import app
-from common.runtime.settings import UsageSettings, read_settings
+from common.runtime.function_settings import UsageSettings
+from common.runtime.settings import read_settings
 from scripts.local_stack.pushes import endpoint
 from tests.brownout.scenes import a_signal
 from tests.contracts.facts import a_call

@@ -15,6 +15,7 @@ from scripts.terraform_checks.designed_events import Sources
 from scripts.terraform_checks.mocked_apply import (
     COMPLETE,
     FULL,
+    IAP,
     MINIMAL,
     PLAIN,
     Applied,
@@ -22,7 +23,7 @@ from scripts.terraform_checks.mocked_apply import (
 )
 from tests.repository.sources import ROOT
 
-INSTALLATIONS = (PLAIN, FULL, MINIMAL, COMPLETE)
+INSTALLATIONS = (PLAIN, FULL, IAP, MINIMAL, COMPLETE)
 NAMES = [each.name for each in INSTALLATIONS]
 
 

@@ -114,6 +114,16 @@ def test_says_in_its_files_what_no_apply_shows(rule: text_rules.Rule) -> None:
             ),
         ),
         (
+            text_rules.wrong_where_nobody_sees_it,
+            "iap.tf",
+            "  depends_on = [module.image]\n",
+            "",
+            (
+                "data google_cloud_run_v2_service image: depends_on is not [module.image]: "
+                "a plan would read it before the apply that changes it"
+            ),
+        ),
+        (
             text_rules.unbounded_versions,
             "versions.tf",
             '">= 3.7.0, < 4.0.0"',

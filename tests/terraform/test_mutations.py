@@ -260,6 +260,10 @@ def test_says_which_check_refuses_a_mutant(trial: Trial, mutant: Mutant, check: 
             named("resource datadog_monitor brownout / tags", "drop"),
             "terraform test",
         ),
+        (
+            named("module image / ingress", "wider"),
+            "arguments differ from the design",
+        ),
     ],
     ids=lambda value: getattr(value, "place", None),
 )

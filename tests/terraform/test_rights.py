@@ -47,6 +47,8 @@ def test_lets_nobody_in_who_is_not_named(installations: Installations) -> None:
         "service usage": "invoker",
         "service budgets": "invoker",
         "service incidents": "invoker",
+        "service insights": "invoker",
+        "service pricing": "invoker",
     }
 
 
@@ -60,6 +62,8 @@ def test_binds_on_the_project_only_what_has_no_smaller_place(installations: Inst
     assert on_project == {
         ("api", "roles/bigquery.jobUser"),
         ("budgets", "roles/bigquery.jobUser"),
+        ("insights", "roles/bigquery.jobUser"),
+        ("pricing", "roles/bigquery.jobUser"),
         ("builder", "roles/logging.logWriter"),
     }
 

@@ -10,6 +10,7 @@ WITH counted AS (
     session_hash,
     IFNULL(model_billed, model_asked) AS model,
     CASE WHEN session_hash IS NULL THEN request_bytes END AS bytes,
+    CASE WHEN session_hash IS NULL THEN prefix_hash END AS prefix,
     CASE
       WHEN session_hash IS NULL THEN SAFE_CAST(JSON_VALUE(units, '$.input_tokens') AS INT64)
     END AS tokens,
@@ -20,7 +21,7 @@ WITH counted AS (
     AND org IS NOT NULL
     AND line IS NOT NULL
     AND NOT simulated
-  GROUP BY day, span, org, agent, line, session_hash, model, bytes, tokens
+  GROUP BY day, span, org, agent, line, session_hash, model, bytes, prefix, tokens
 )
 SELECT
   org,

@@ -14,6 +14,7 @@ from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.prompt_prefixes import read_prefix
 from common.llm.protocols import anthropic_bounds
 from common.llm.sse import EventSplitter, event_data
 
@@ -34,6 +35,7 @@ def read_facts(body: bytes) -> CallFacts:
         output_cap=read_cap(parsed.get("max_tokens")),
         size_bytes=len(body),
         bound=anthropic_bounds.read_message(parsed),
+        prefix=read_prefix(parsed),
     )
 
 

@@ -20,6 +20,7 @@ import orjson
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.json_pieces import ArraySplitter
 from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.prompt_prefixes import read_prefix
 from common.llm.protocols import gemini_bounds
 from common.llm.protocols.gemini_usage import (
     Spelling,
@@ -64,6 +65,7 @@ def read_facts(body: bytes) -> CallFacts:
         candidates=count or 1,
         size_bytes=len(body),
         bound=gemini_bounds.read_content(parsed, config),
+        prefix=read_prefix(parsed),
     )
 
 

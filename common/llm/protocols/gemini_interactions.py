@@ -21,6 +21,7 @@ from typing import Any
 
 from common.llm.facts import CallFacts, objects, parse_object, parse_request, read_cap, read_model
 from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.prompt_prefixes import read_prefix
 from common.llm.protocols import gemini_interactions_bounds
 from common.llm.protocols.gemini_usage import (
     Spelling,
@@ -68,6 +69,7 @@ def read_facts(body: bytes) -> CallFacts:
         size_bytes=len(body),
         asynchronous=parsed.get("background") not in (None, False),
         bound=gemini_interactions_bounds.read_interaction(parsed),
+        prefix=read_prefix(parsed),
     )
 
 

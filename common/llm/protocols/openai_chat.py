@@ -25,6 +25,7 @@ from common.llm.facts import (
 )
 from common.llm.json_spans import with_member
 from common.llm.metered import Metered, ending, numbers_only, unreadable
+from common.llm.prompt_prefixes import read_prefix
 from common.llm.protocols import openai_bounds
 from common.llm.protocols.openai_usage import usage_lines, usage_of
 from common.llm.sse import EventSplitter, event_data
@@ -46,6 +47,7 @@ def read_facts(body: bytes) -> CallFacts:
         candidates=max(1, read_cap(parsed.get("n")) or 1),
         size_bytes=len(body),
         bound=openai_bounds.read_chat(parsed),
+        prefix=read_prefix(parsed),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from common.llm.facts import CallFacts, parse_object, parse_request, read_cap, read_model
 from common.llm.metered import Counts, Metered, UsageLine, ending, numbers_only, unreadable
+from common.llm.prompt_prefixes import read_prefix
 from common.llm.protocols import openai_responses_bounds
 from common.llm.sse import EventSplitter, event_data
 
@@ -53,6 +54,7 @@ def read_facts(body: bytes) -> CallFacts:
         size_bytes=len(body),
         asynchronous=parsed.get("background") is True,
         bound=openai_responses_bounds.read_response(parsed),
+        prefix=read_prefix(parsed),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.llm.cap_hazards import hazard_in, least_cap
+from common.llm.cap_hazards import hazard_in, least_cap, offers_tools
 from common.llm.edits import NotSafe
 from common.llm.generation_config import Config, find_config
 from common.llm.model_inputs import handed_in, taken_by
@@ -37,6 +37,10 @@ _PREAMBLE_TOKENS = 4096
 
 _PICTURE_TOKENS = 50_000
 """More than a picture takes of any model here."""
+
+_LONGEST_TOOL_CALL = 16_384
+"""Tokens: a file of 60 kB. A model that gives fewer could cut the call of a tool that is offered;
+one that gives as many takes a higher cap's place, which clients set to their model's longest."""
 
 _OF_PICTURES = ("image", "Data", "_data")
 _PATH_FORMS = frozenset({"gemini_content", "gemini_content_stream"})
@@ -142,7 +146,10 @@ def _capped(request: Request, move: _Move) -> tuple[Request, int] | Unsafe:
     if cap <= longest:
         return request, cap
     hazard = hazard_in(form, members, config.members, move.name)
-    if hazard is not None or longest < limits[0]:
+    least = limits[0]
+    if offers_tools(form, members, config.members):
+        least = max(least, _LONGEST_TOOL_CALL)
+    if hazard is not None or longest < least:
         return Unsafe(hazard or "max_output")
     lowered = (
         config.within(members, member, longest) if config.name else {**members, member: longest}

@@ -1,5 +1,9 @@
 """A lower cap on what can be read of an answer, with room beside it for what is thought.
 
+A request that offers tools keeps its cap. Any answer to it may be a call, a cap does not make the
+arguments of one shorter but cuts them, and JSON that is cut is worth nothing: its client asks again
+and pays twice. No number is safe, because nobody can tell from outside what a call needs.
+
 Sources: Anthropic documentation, "Extended thinking" (the budget counts into the cap); Gemini guide
 "Gemini thinking" and OpenAI guide "Reasoning" (thoughts count into the cap, and a small one leaves
 an empty answer, billed all the same).
@@ -7,7 +11,7 @@ an empty answer, billed all the same).
 
 from dataclasses import replace
 
-from common.llm.cap_hazards import THINKING_CAP
+from common.llm.cap_hazards import THINKING_CAP, offers_tools
 from common.llm.edits import NotSafe
 from common.llm.output_cap import LEAST_RESPONSE_TOKENS, CapPlace, find_place
 from common.llm.reductions.request import Reduced, Request, Unsafe
@@ -15,6 +19,9 @@ from common.llm.reductions.wanted import OutputCap
 
 TIMES_WITH_THOUGHTS = 4
 """A cap is so many times what can be read of the answer where nobody says how much is thought."""
+
+OFFERS_TOOLS = "offers_tools"
+"""Why such a request is left as it is."""
 
 _NOTHING_TO_LOWER = frozenset({"no_cap", "already_lower"})
 
@@ -24,6 +31,8 @@ def cap_output(request: Request, wanted: OutputCap, size_bytes: int) -> Reduced 
     place = find_place(request.members, request.recipient, size_bytes)
     if isinstance(place, NotSafe):
         return None if place.reason in _NOTHING_TO_LOWER else Unsafe(place.reason)
+    if offers_tools(request.form, request.members, place.config.members):
+        return Unsafe(OFFERS_TOOLS)
     tokens = max(place.least, _with_thoughts(place, request, wanted.tokens))
     if tokens > place.most:
         # Without a cap the answer could be longer, but the window may have no room for this one.

@@ -25,7 +25,7 @@ WITH matched AS (
     AND (event_time < @until OR started_at < @until)
     AND provider = @provider
     AND upstream IN UNNEST(@hosts)
-    AND NOT simulated
+    AND simulated = @simulated
     AND (cost_nanos IS NULL OR priced_nanos > 0 OR unproven_nanos > 0)
 )
 SELECT

@@ -1,5 +1,6 @@
--- Calls in [@since, @until) of who or what is asked for (in lower case), or of one of @episodes: by
--- team, how they ended, and what brownouts gave up of them.
+-- Calls in [@since, @until) of any of those who or what are named (in lower case, members of an
+-- organisation behind its name), or of one of @episodes: by team, how they ended, and what
+-- brownouts gave up of them.
 WITH matched AS (
   SELECT
     org,
@@ -11,14 +12,13 @@ WITH matched AS (
   WHERE event_time >= @since
     AND event_time < @until
     AND (
-      (
-        (@org IS NULL OR LOWER(org) = @org)
-        AND (@team IS NULL OR LOWER(team) = @team)
-        AND (@agent IS NULL OR LOWER(agent) = @agent)
-        AND (@provider IS NULL OR LOWER(provider) = @provider)
-        AND (@model IS NULL OR LOWER(IFNULL(model_sent, model_asked)) = @model)
-      )
-      OR (episode IS NOT NULL AND episode IN UNNEST(@episodes))
+      @everything
+      OR LOWER(org) IN UNNEST(@orgs)
+      OR CONCAT(LOWER(org), '/', LOWER(team)) IN UNNEST(@teams)
+      OR CONCAT(LOWER(org), '/', LOWER(agent)) IN UNNEST(@agents)
+      OR LOWER(provider) IN UNNEST(@providers)
+      OR LOWER(IFNULL(model_sent, model_asked)) IN UNNEST(@models)
+      OR episode IN UNNEST(@episodes)
     )
 )
 SELECT

@@ -82,6 +82,7 @@ module "open_cloud_ops" {
   secret_values   = var.secret_values
 
   monitoring = { emails = ["operations@example.com"] }
+  telemetry  = { endpoint = "https://collector.example.com", sampling = 0.1 }
 }
 
 output "proxy_url" {

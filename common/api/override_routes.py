@@ -1,0 +1,250 @@
+"""What organisations pay instead of the list's price, over HTTP.
+
+Rates are exact dollars as text, for as many of a unit as the list states them: a million tokens, a
+thousand searches. `PUT` replaces the whole override: what the body leaves out is not kept.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.envelopes import Count, Listing, Single, Time, View, state_source
+from common.api.identity_models import Version
+from common.api.instants import Instant
+from common.api.operations import (
+    Answer,
+    AnyOperation,
+    Asked,
+    Call,
+    NoBody,
+    NoQuery,
+    Operation,
+    Paging,
+)
+from common.api.problems import PreconditionRequired
+from common.api.versions import is_named, version_of
+from common.api.writes import Shown, change
+from common.core.errors import InvalidInput
+from common.core.ids import SLUG
+from common.gateway.identity import count_documents
+from common.gateway.override_changes import (
+    IsExpected,
+    get_override,
+    list_overrides,
+    put_override,
+    remove_override,
+)
+from common.llm.price_book import PriceBook
+from common.llm.price_tariffs import exact_usd
+from common.pricing.overrides import OVERRIDES, Override, OverrideKind, read_rates
+
+
+def _as_text(sent: Any) -> Any:
+    """A number as the text that it was sent as; anything else as it is."""
+    if isinstance(sent, int | float) and not isinstance(sent, bool):
+        return format(Decimal(repr(sent)), "f")
+    return sent
+
+
+class OverrideBody(Asked):
+    org: str | None = Field(description="whose calls; null: of every organisation")
+    provider: str = Field(
+        max_length=100,
+        description="by its id in the price book; u/NAME for an upstream without a list",
+        examples=["openai"],
+    )
+    model: str = Field(
+        max_length=300,
+        description="as calls name it, as the list does, or a pattern with *",
+        examples=["gpt-4o", "llama-*"],
+    )
+    kind: OverrideKind = Field(
+        description="negotiated: the list's price counts for what the rates do not cover; "
+        "self_hosted: there are no other rates; prepaid: nothing is charged"
+    )
+    rates: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(
+        {},
+        description="exact dollars by unit, for as many as the list states it: a million tokens",
+        examples=[{"input_tokens": "2", "output_tokens": "8"}],
+    )
+    valid_from: Instant | None = Field(None, description="by a call's arrival; now if not given")
+    valid_until: Instant | None = Field(None, description="calls from then on; null: for good")
+    note: str = Field("", max_length=1000, description="why; needed where it is prepaid")
+
+
+class OwnRateView(View):
+    unit: str
+    per: int
+    usd: str = Field(description="exact dollars for `per` units")
+
+
+class OverrideView(View):
+    id: str
+    org: str | None
+    provider: str
+    model: str
+    kind: str
+    rates: list[OwnRateView]
+    valid_from: Time
+    valid_until: Time | None
+    note: str
+    tag: str = Field(description="behind the plus in `card` of the calls that it priced")
+    version: Version
+
+
+class _OverridePlace(Place):
+    id: Annotated[str, Field(pattern=f"^{SLUG.pattern}$")]
+
+
+def override_operations() -> list[AnyOperation]:
+    return [
+        Operation(
+            "list_price_overrides", "GET", "/price-overrides", "List price overrides",
+            Listing[OverrideView, Count], _list, Paging, NoBody,
+        ),
+        Operation(
+            "get_price_override", "GET", "/price-overrides/{id}", "Read a price override",
+            Single[OverrideView], _get, NoQuery, NoBody,
+        ),
+        Operation(
+            "put_price_override", "PUT", "/price-overrides/{id}",
+            "Make a price override, or replace it whole",
+            Single[OverrideView], _put, NoQuery, OverrideBody, makes=True,
+        ),
+        Operation(
+            "remove_price_override", "DELETE", "/price-overrides/{id}", "Remove a price override",
+            Single[OverrideView], _remove, NoQuery, NoBody,
+        ),
+    ]  # fmt: skip
+
+
+async def _list(call: Call[Paging, NoBody]) -> Answer:
+    documents, limit = call.services.documents, call.query.limit
+    place = read_cursor(call.given, call.query.after, _OverridePlace)
+    page = await list_overrides(documents, after=None if place is None else place.id, limit=limit)
+    count = await count_documents(documents, OVERRIDES, {})
+    following = None
+    if len(page) == limit and await list_overrides(documents, after=page[-1].id, limit=1):
+        following = make_cursor(call.given, {"id": page[-1].id})
+    book = await call.services.books.in_force()
+    return Answer(
+        Listing[OverrideView, Count](
+            as_of=call.now,
+            query=call.query.model_dump(exclude_none=True),
+            answer=f"{count} price {'override' if count == 1 else 'overrides'}.",
+            data=[_view(each, book) for each in page],
+            total=Count(count=count),
+            next=following,
+            sources=[state_source(call.now)],
+        )
+    )
+
+
+async def _get(call: Call[NoQuery, NoBody]) -> Answer:
+    override = await get_override(call.services.documents, call.path["id"])
+    book = await call.services.books.in_force()
+    text = "counts now" if override.is_valid(call.now) else "does not count now"
+    return Answer(
+        _single(call.now, override, book, text), headers={"etag": f'"{_version(override)}"'}
+    )
+
+
+async def _put(call: Call[NoQuery, OverrideBody]) -> Answer:
+    book = await call.services.books.in_force()
+    override = _override_of(call, book)
+    plan = put_override(override, book.providers, _condition(call))
+
+    def show(stored: Override) -> Shown:
+        view = _single(call.now, stored, book, "counts from the next call on, while it is valid")
+        return Shown(first=view, repeated=view, etag=_version(stored))
+
+    answer = await change(call, plan, show)
+    return answer if call.if_none_match is None else replace(answer, status=201)
+
+
+async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
+    book = await call.services.books.in_force()
+
+    def show(was: Override) -> Shown:
+        view = _single(call.now, was, book, "is removed: calls pay the list's price")
+        return Shown(first=view, repeated=view)
+
+    return await change(call, remove_override(call.path["id"], _condition(call)), show)
+
+
+def _override_of(call: Call[NoQuery, OverrideBody], book: PriceBook) -> Override:
+    body = call.body
+    return Override(
+        id=call.path["id"],
+        org=body.org,
+        provider=body.provider,
+        model=body.model,
+        kind=body.kind,
+        rates=read_rates(body.rates, book.units),
+        valid_from=body.valid_from or call.now,
+        valid_until=body.valid_until,
+        note=body.note,
+    )
+
+
+def _condition(call: Call[NoQuery, OverrideBody] | Call[NoQuery, NoBody]) -> IsExpected:
+    """What the headers say of the override that is to be changed."""
+    seen = call.if_match
+    if call.if_none_match is not None:
+        if seen is not None or call.if_none_match.strip() != "*":
+            raise InvalidInput(
+                "send If-None-Match: * to make an override, or If-Match with the version that you "
+                "read to replace it",
+                field="If-None-Match",
+            )
+        return lambda stored: stored is None
+    if seen is None:
+        raise PreconditionRequired(
+            "send If-Match with the version of the override that you read"
+            + (", or If-None-Match: * to make it" if call.method == "PUT" else ""),
+            field="If-Match",
+        )
+    return lambda stored: stored is not None and is_named(seen, _version(stored))
+
+
+def _single(now: datetime, override: Override, book: PriceBook, verb: str) -> Single[OverrideView]:
+    return Single[OverrideView](
+        as_of=now,
+        answer=f"Price override {override.id} {verb}.",
+        data=_view(override, book),
+        sources=[state_source(now)],
+    )
+
+
+def _view(override: Override, book: PriceBook) -> OverrideView:
+    rates = [
+        # A unit that the list has no more is sold by one.
+        OwnRateView(unit=unit, per=_per(book, unit), usd=exact_usd(attos))
+        for unit, attos in override.rates.items()
+    ]
+    return OverrideView(
+        id=override.id,
+        org=override.org,
+        provider=override.provider,
+        model=override.model,
+        kind=override.kind,
+        rates=rates,
+        valid_from=override.valid_from,
+        valid_until=override.valid_until,
+        note=override.note,
+        tag=override.tag,
+        version=_version(override),
+    )
+
+
+def _per(book: PriceBook, unit: str) -> int:
+    known = book.units.get(unit)
+    return known.per if known is not None else 1
+
+
+def _version(override: Override) -> str:
+    return version_of(override.to_data())
