@@ -97,16 +97,9 @@ def restated(
     call: PastCall, of_time: BookOfTime, prices: Prices, *, reason: str, now: datetime
 ) -> UsageCorrected | Left:
     """The correction of a call, or why there is none."""
-    if call.cost is None or call.original_cost is None or call.card is None:
-        return "unknown"
-    if call.cost_source != "provider":
-        return "estimated"
-    book_then = of_time(call)
-    if book_then is None:
-        return "not_reproduced"
-    card_then, nanos_then = _priced(call, book_then)
-    if card_then is None or card_then.key != call.card or nanos_then != call.original_cost:
-        return "not_reproduced"
+    why = _why_not(call, of_time)
+    if why is not None or call.cost is None:
+        return why or "unknown"
     book = prices.for_call(call)
     card, nanos = _priced(call, book)
     if card is None or nanos is None:
@@ -138,6 +131,19 @@ def restated(
         cost_source=call.cost_source,
         simulated=call.simulated,
     )
+
+
+def _why_not(call: PastCall, of_time: BookOfTime) -> Left | None:
+    """Why a call cannot be priced again; None where it can."""
+    if call.cost is None or call.original_cost is None or call.card is None:
+        return "unknown"
+    if call.cost_source != "provider":
+        return "estimated"
+    book = of_time(call)
+    card, nanos = (None, None) if book is None else _priced(call, book)
+    if card is None or card.key != call.card or nanos != call.original_cost:
+        return "not_reproduced"
+    return None
 
 
 def _priced(call: PastCall, book: PriceBook) -> tuple[Card | None, Nanos | None]:

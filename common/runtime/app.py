@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from common.budgets.holdings import Holdings
     from common.budgets.reconciled import Reconciler
     from common.budgets.sweep import Sweeper
-    from common.core.events import UsageEvent
+    from common.core.events import CountedEvent
     from common.gateway.gateway import Gateway
     from common.incidents.notifying import Notifier
     from common.incidents.taking import Incidents
@@ -244,7 +244,7 @@ class App(Engines):
 
         open_rollups = OpenRollups()
 
-        def apply(events: "Sequence[UsageEvent]") -> "Awaitable[Applied]":
+        def apply(events: "Sequence[CountedEvent]") -> "Awaitable[Applied]":
             return apply_events(self.documents, events, self.clock, open_rollups=open_rollups)
 
         if self._telemetry is None:

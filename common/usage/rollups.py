@@ -131,7 +131,7 @@ def increments_of(event: UsageEvent, now: datetime) -> Increments:
 def increments_in(
     cell: Cell, time: datetime, measures: Mapping[str, int], now: datetime, *, has_card: bool
 ) -> Increments:
-    """What these measures add to a cell of the time, in the hour and, while it is taken, the minute.
+    """What these measures add to a cell of the hour and, while that is taken, of the minute.
 
     A price list has the cell's model, or none is named, if `has_card`.
     """

@@ -1,9 +1,9 @@
 """Counts events, and tells telemetry of each that was new.
 
 Whether an event is new is decided by the commit that counts it, so an event that is delivered again
-is measured no second time, and a correction not at all. Telemetry is told after that commit and never fails it; a process that
-ends between the two loses a few, and no more. Where the store did not say who counted an event
-first, it is not measured, and counted as dropped.
+is measured no second time, and what corrects a call not at all. Telemetry is told after that commit
+and never fails it; a process that ends between the two loses a few, and no more. Where the store
+did not say who counted an event first, it is not measured, and counted as dropped.
 """
 
 from collections.abc import Sequence

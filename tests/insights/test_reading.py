@@ -247,18 +247,15 @@ async def test_reads_what_has_the_same_instructions_and_tools(each_warehouse: Wa
 
 
 async def test_tells_calls_apart_that_begin_differently(each_warehouse: Warehouse) -> None:
-    times = [DAY + timedelta(seconds=n) for n in range(102)]
-    prefixes = ("a", "b")
-    await store(
-        each_warehouse,
-        calls(*({"time": at, "prefix_hash": prefixes[n % 2]} for n, at in enumerate(times))),
-    )
+    times = [DAY - timedelta(days=day, seconds=-n) for n in range(60) for day in range(5)]
+    alike = [{"time": at, "prefix_hash": prefix} for at in times for prefix in ("a", "b")]
+    await store(each_warehouse, calls(*alike))
 
     read = await Reading(each_warehouse).repeated(DAY, UNTIL)
-    usual = await Reading(each_warehouse).habits(DAY + timedelta(days=1))
+    usual = await Reading(each_warehouse).habits(DAY)
 
-    assert [(each.calls, each.all_calls) for each in read] == [(51, 102), (51, 102)]
-    assert usual == {}
+    assert [(each.calls, each.all_calls) for each in read] == [(60, 120), (60, 120)]
+    assert usual == {"agent:acme/crawler": 60}
 
 
 async def test_reads_when_a_line_was_last_used(each_warehouse: Warehouse) -> None:
