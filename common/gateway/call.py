@@ -39,13 +39,13 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Route:
     """The rule that is for a call, what it chose, and why. In `shadow` it was only recorded.
 
-    `conversation` is what the call's conversation is known by.
+    `conversation` is what the call's conversation is known by, where some rule compares costs.
     """
 
     rule: str
     why: str
     model: str
-    conversation: str
+    conversation: str | None
     shadow: bool
 
 

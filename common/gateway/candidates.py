@@ -6,7 +6,7 @@ known not to take it, is no candidate: a call that is moved must get the answer 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class Movable:
     asked: Target
     own: ProviderKey | None
     destinations: Destinations
+    _aimed: dict[str, Target | str] = field(default_factory=dict)
 
     @property
     def form(self) -> MeteredForm | None:
@@ -66,12 +67,16 @@ class Movable:
         """The client's key, where it belongs."""
         return self.own if target.destination.name == self.asked.destination.name else None
 
+    def aimed_at(self, model: str) -> Target | str:
+        """The call as it is sent to a model, or why it is not, in a few words."""
+        if model in (self.asked.asked, self.asked.facts.model):
+            return self.asked
+        if model not in self._aimed:
+            self._aimed[model] = _aimed(self, model)
+        return self._aimed[model]
 
-def aimed(movable: Movable, model: str) -> Target | str:
-    """The call as it is sent to a model, or why it is not, in a few words."""
-    asked = movable.asked
-    if model in (asked.asked, asked.facts.model):
-        return asked
+
+def _aimed(movable: Movable, model: str) -> Target | str:
     try:
         target = _at_front(movable, model) if _is_front(movable.endpoint) else _at(movable, model)
         if isinstance(target, str):
@@ -92,16 +97,20 @@ def _is_front(endpoint: Endpoint) -> bool:
 
 
 def _at_front(movable: Movable, model: str) -> Target | str:
+    asked = movable.asked
     prefix, name = split_prefix(model)
     own_name = name if prefix == "openai" and name else model
     sent = with_model(movable.body, own_name)
     if sent is None:
         return "the body names no model that could be replaced"
-    facts = replace(movable.asked.facts, model=own_name)
-    target = choose_target(movable.endpoint, facts, sent, movable.destinations, movable.key.policy)
-    if ignored := ignored_in(sent, target.destination.name):
+    # All else that a request says is as it was.
+    facts = replace(asked.facts, model=own_name, size_bytes=len(sent))
+    if "/" not in own_name and asked.destination.name == movable.endpoint.upstream:
+        return Target(asked.destination, asked.path, sent, facts, asked.asked)
+    found = choose_target(movable.endpoint, facts, sent, movable.destinations, movable.key.policy)
+    if ignored := ignored_in(sent, found.destination.name):
         return f"ignores {', '.join(ignored)}"
-    return _read_again(movable, target)
+    return Target(found.destination, found.path, found.body, found.facts, asked.asked)
 
 
 def _at(movable: Movable, model: str) -> Target | str:
@@ -112,18 +121,11 @@ def _at(movable: Movable, model: str) -> Target | str:
         model = name
     elif name and prefix in movable.destinations:
         return "another upstream, and the call is not in OpenAI's format"
-    facts = replace(asked.facts, model=model)
     if movable.endpoint.model is not None:
         path = with_model_in_path(asked.path, asked.facts.model or "", model)
-        return replace(asked, path=path, facts=facts)
+        return replace(asked, path=path, facts=replace(asked.facts, model=model))
     sent = with_model(asked.body, model)
     if sent is None:
         return "the body names no model that could be replaced"
-    return _read_again(movable, replace(asked, body=sent, facts=facts))
-
-
-def _read_again(movable: Movable, target: Target) -> Target:
-    """What a request says may depend on its bytes."""
-    assert movable.form is not None
-    facts = replace(movable.form.read_facts(target.body), model=target.facts.model)
-    return replace(target, facts=facts, asked=movable.asked.asked, warnings=())
+    facts = replace(asked.facts, model=model, size_bytes=len(sent))
+    return Target(asked.destination, asked.path, sent, facts, asked.asked)

@@ -16,7 +16,7 @@ from common.budgets.calendar import FOREVER
 from common.budgets.standing import Standing
 from common.core.money import Nanos, usd_text
 from common.gateway.call import Call
-from common.gateway.candidates import Movable, aimed
+from common.gateway.candidates import Movable
 from common.gateway.choice import Target, forwardable
 from common.gateway.credentials import Shown
 from common.gateway.destinations import Destinations
@@ -126,7 +126,7 @@ class Estimates:
 
     async def _with_model(self, asking: _Asking, movable: Movable, model: str) -> dict[str, Any]:
         """The same for one of several; what is not sent there says why, and fits nowhere."""
-        target = aimed(movable, model)
+        target = movable.aimed_at(model)
         if isinstance(target, str):
             nothing = _bound_told(Unbounded(target), None)
             return {

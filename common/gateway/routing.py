@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from common.core.money import Nanos
 from common.gateway.call import Call, Route
-from common.gateway.candidates import Movable, aimed
+from common.gateway.candidates import Movable
 from common.gateway.choice import Target
 from common.gateway.expected_costs import ExpectedCosts
 from common.gateway.keys import Key
@@ -78,8 +78,9 @@ class Routing:
         choice = choose(table, asking, self.draw)
         if choice is None:
             return _as_asked(asked, is_auto=is_auto)
+        conversation = asking.session if table.compares_costs else None
         call.route = Route(
-            choice.rule, choice.why, choice.models[0], asking.session, shadow=choice.shadow
+            choice.rule, choice.why, choice.models[0], conversation, shadow=choice.shadow
         )
         if choice.shadow:
             return _as_asked(asked, is_auto=is_auto)
@@ -87,15 +88,17 @@ class Routing:
 
     def _asking(self, call: Call, movable: Movable, used: float) -> Asking:
         asked, key, who = movable.asked, movable.key, call.attribution
-        session = (who.session_hash if who is not None else None) or beginning_of(asked.body)
-        session = session or call.id
+
+        def session() -> str:
+            known = who.session_hash if who is not None else None
+            return known or beginning_of(asked.body) or call.id
 
         def cost(model: str) -> Nanos | None:
-            target = aimed(movable, model)
+            target = movable.aimed_at(model)
             if isinstance(target, str):
                 return None
             return self.costs.of(
-                session,
+                asking.session,
                 target.facts,
                 book=call.book,
                 provider=target.destination.price_list,
@@ -103,7 +106,7 @@ class Routing:
                 at=call.started_at,
             )
 
-        return Asking(
+        asking = Asking(
             team=key.team,
             agent=who.agent if who is not None else key.agent,
             project=key.project,
@@ -112,18 +115,19 @@ class Routing:
             endpoint=movable.endpoint.name,
             stream=asked.facts.stream,
             input_tokens=asked.facts.size_bytes // BYTES_PER_TOKEN,
-            session=session,
+            read_session=session,
             read_features=lambda: movable.features,
             read_form=lambda: features_of(movable.members, asked.facts.size_bytes),
             read_budget_used=lambda: used,
             expected_cost=cost,
         )
+        return asking
 
     def _usable(self, call: Call, movable: Movable, choice: Choice) -> tuple[Target, ...]:
         """The targets of a choice, without what cannot take the call and what fails now."""
         found: list[Target] = []
         for model in choice.models:
-            target = aimed(movable, model)
+            target = movable.aimed_at(model)
             if isinstance(target, str):
                 call.warnings += (f"rule {choice.rule}: {model} left out ({target})",)
             else:
@@ -137,9 +141,10 @@ class Routing:
 
     def remember(self, call: Call) -> None:
         """Keep what a call that a rule is for has used: its conversation may go on."""
-        if call.route is not None and call.metered is not None:
+        conversation = call.route.conversation if call.route is not None else None
+        if conversation is not None and call.metered is not None:
             model = call.facts.model or ""
-            self.costs.remember(call.route.conversation, call.price_list, model, call.metered)
+            self.costs.remember(conversation, call.price_list, model, call.metered)
 
 
 def _as_asked(asked: Target, *, is_auto: bool) -> tuple[Target, ...]:

@@ -36,6 +36,8 @@ Kind: TypeAlias = Literal[
     "batchable",
     "unused_key",
     "unused_budget",
+    "new_model",
+    "new_agent",
 ]
 Confidence: TypeAlias = Literal["low", "medium", "high"]
 State: TypeAlias = Literal["open", "dismissed", "snoozed", "done"]

@@ -13,7 +13,7 @@ from importlib.resources import files
 from statistics import median
 
 from common.core.ports import Row, Value, Warehouse
-from common.insights import caching, changes, drifts, loops, spikes, waste, what_if
+from common.insights import caching, changes, drifts, loops, newcomers, spikes, waste, what_if
 from common.insights.series import HOUR, Series, gathered
 
 MOST_ROWS = 2_000
@@ -110,6 +110,14 @@ class Reading:
             scope = _scope(row["level"], row["org"], row["name"])
             groups.setdefault((row["org"], scope), []).append(figures)
         return [drifts.Daily(org, scope, days) for (org, scope), days in groups.items()]
+
+    async def spending(self, since: datetime, until: datetime) -> list[newcomers.Spending]:
+        """What organisations, agents and models spent, day by day."""
+        groups: dict[tuple[newcomers.Level, str, str], dict[datetime, int]] = {}
+        for row in await self._rows("newcomers", since, until):
+            days = groups.setdefault((row["level"], row["org"], row["name"]), {})
+            days[row["day"]] = int(row["nanos"])
+        return [newcomers.Spending(*key, days) for key, days in groups.items()]
 
     async def spent(self, since: datetime, until: datetime) -> list[waste.Spent]:
         rows = await self._rows("waste", since, until, cut=list(CUT), times=waste.OVER_HELD_TIMES)

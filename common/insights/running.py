@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from common.core.insight_events import RunInsights
 from common.core.ports import Bus, Clock, Documents, Query, Warehouse
 from common.core.transactions import Entropy
-from common.insights import burns, changes, drifts, waste
+from common.insights import burns, changes, drifts, newcomers, waste
 from common.insights.batching import batchable
 from common.insights.caching import cacheable
 from common.insights.findings import PASSING, Finding, Window
@@ -108,15 +108,18 @@ class Runs:
         weeks = drifts.WEEK * (drifts.WEEKS + 1)
         since = until - LEDGER_OVER
         reading = Reading(self.warehouse)
-        daily, spent, ledger, sharing, used = await asyncio.gather(
+        known = newcomers.NEW_FOR + newcomers.LOOKED_BACK
+        daily, spent, spending, ledger, sharing, used = await asyncio.gather(
             reading.daily(until - weeks, until),
             reading.spent(until - waste.LOOKED_AT, until),
+            reading.spending(until - known, until),
             reading.ledger(since, until),
             reading.sharing(since, until),
             reading.key_uses(now - KEY_IDLE),
         )
         found = [finding for each in daily for finding in drifts.drifts(each, until)]
         found += waste.waste(spent, until)
+        found += newcomers.newcomers(spending, until)
         found += cheaper_models(ledger, self.book, since, until)
         found += batchable(ledger, self.book, since, until)
         found += cacheable(sharing, self.book, since, until)

@@ -13,6 +13,7 @@ understanding".
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -78,6 +79,7 @@ _BESIDE_DATA = frozenset(
 )
 
 
+@lru_cache(maxsize=500)
 def taken_by(model: str) -> frozenset[str] | None:
     """What this model takes beside text; None: nothing is known of it.
 

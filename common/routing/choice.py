@@ -26,10 +26,10 @@ Draw: TypeAlias = Callable[[str], float]
 class Asking:
     """One call, as rules see it.
 
-    `session` is what a weighted draw stays with. `read_features` names what the request holds
-    beside text, `read_form` gives the features of a structural choice, `read_budget_used` how much
-    of the tightest hard budget is used, 0 to 1; `expected_cost` what the call may cost with a
-    model, None where that is not known.
+    `read_session` gives what a weighted draw stays with, `read_features` what the request holds
+    beside text, `read_form` the features of a structural choice, `read_budget_used` how much of the
+    tightest hard budget is used, 0 to 1; `expected_cost` what the call may cost with a model, None
+    where that is not known.
     """
 
     team: str
@@ -40,11 +40,15 @@ class Asking:
     endpoint: str
     stream: bool
     input_tokens: int
-    session: str
+    read_session: Callable[[], str]
     read_features: Callable[[], frozenset[str]]
     read_form: Callable[[], Mapping[str, float]]
     read_budget_used: Callable[[], float]
     expected_cost: Callable[[str], Nanos | None]
+
+    @cached_property
+    def session(self) -> str:
+        return self.read_session()
 
     @cached_property
     def features(self) -> frozenset[str]:

@@ -181,6 +181,11 @@ class RouteTable(_Part):
             rule.match.budget_used_from or rule.use.ladder is not None for rule in self.rules
         )
 
+    @property
+    def compares_costs(self) -> bool:
+        """Whether some rule takes the cheapest model."""
+        return any(rule.use.cheapest is not None for rule in self.rules)
+
     def to_data(self) -> dict[str, Any]:
         """As JSON has it, without what says nothing."""
         return self.model_dump(mode="json", exclude_defaults=True)

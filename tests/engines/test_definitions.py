@@ -100,6 +100,6 @@ def test_is_filled_by_events_that_exist() -> None:
     source = USAGE_RAW.source
 
     assert source is not None
-    assert (source.topic, source.types) == ("usage", ("usage.call",))
+    assert (source.topic, source.types) == ("usage", ("usage.call", "usage.corrected"))
     assert source.topic in TOPICS
     assert [EVENT_TYPES[type_].topic for type_ in source.types] == ["usage"]

@@ -228,7 +228,7 @@ async def test_reads_what_has_the_same_instructions_and_tools(each_warehouse: Wa
         hashed = {"prefix_hash": prefix, "prefix_bytes": 20_000 if prefix else 0}
         return {**hashed, "units": units, "time": DAY, "request_bytes": size}
 
-    sizes = (40_000, 44_000, 48_000)
+    sizes = (40_000, 44_000, 48_001)
     await store(
         each_warehouse,
         calls(
@@ -242,7 +242,7 @@ async def test_reads_what_has_the_same_instructions_and_tools(each_warehouse: Wa
 
     read = await Reading(each_warehouse).sharing(DAY, UNTIL)
 
-    # 20,000 of 40,000 bytes are half of 10,000 tokens; of 48,000 they are 4,999 of 12,000.
+    # 20,000 of 40,000 bytes are half of 10,000 tokens; of 48,001 they are 4,999 of 12,000.
     assert read == [Sharing("acme", "crawler", "openai/gpt-x", 4_999, 1, 3, "beginning")]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 import pytest
@@ -28,7 +29,7 @@ ASKING = Asking(
     endpoint="chat.completions",
     stream=False,
     input_tokens=1_000,
-    session="s1",
+    read_session=lambda: "s1",
     read_features=not_asked,
     read_form=not_asked,
     read_budget_used=not_asked,
@@ -111,7 +112,7 @@ def test_takes_the_cheapest_first_and_what_has_no_price_last() -> None:
 def test_draws_by_weight_and_keeps_a_session_where_it_is() -> None:
     def drawn(weights: dict[str, int]) -> list[str]:
         rule = {"use": {"weighted": weights}}
-        sessions = [replace(ASKING, session=f"s{number}") for number in range(2_000)]
+        sessions = [replace(ASKING, read_session=partial(str, number)) for number in range(2_000)]
         return [models(chosen(each, rule))[0] for each in sessions]
 
     before = drawn({"a": 3, "b": 1})

@@ -12,7 +12,7 @@ import pytest
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.adapters.telemetry import OtlpTelemetry
 from common.adapters.telemetry_outbox import KEPT_S, LONGEST_PAUSE_S
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent, UsageEvent
 from common.core.metrics import COST_TOTAL, SERVICE_REQUESTS, TELEMETRY_DROPPED
 from common.core.money import Nanos
 from common.core.ports import Documents, Outcome, Unknown, Write
@@ -47,7 +47,7 @@ def events(count: int, draw: random.Random) -> list[UsageEvent]:
 
 
 def a_usage(documents: Documents, clock: SetClock, telemetry: OtlpTelemetry) -> Telling:
-    async def apply(batch: Sequence[UsageEvent]) -> Any:
+    async def apply(batch: Sequence[CountedEvent]) -> Any:
         return await apply_events(documents, batch, clock, sleep=partial(asyncio.sleep, 0))
 
     return Telling(apply, telemetry, 0.0)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent, UsageEvent
 from tests.api.conftest import (
     NOW,
     a_call,
@@ -50,5 +50,5 @@ def calls(count: int) -> list[UsageEvent]:
     ]
 
 
-def ids(events: Iterable[UsageEvent]) -> frozenset[str]:
+def ids(events: Iterable[CountedEvent]) -> frozenset[str]:
     return frozenset(event.id for event in events)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.core.errors import StoreUnavailable
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent
 from common.usage.apply_events import Applied
 from common.usage.gathering import Gathering
 from tests.usage.conftest import calls, ids
@@ -23,7 +23,7 @@ class Counting:
         self._failing = failing
         self._error = error
 
-    async def __call__(self, events: Sequence[UsageEvent]) -> Applied:
+    async def __call__(self, events: Sequence[CountedEvent]) -> Applied:
         self.batches.append([event.id for event in events])
         async with self._arrived:
             self._arrived.notify_all()
