@@ -4,7 +4,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from common.core.events import UsageEvent
+from common.core.events import CountedEvent
 from common.runtime.app import app
 from common.runtime.function_settings import UsageSettings
 from common.runtime.push import answer_push
@@ -15,4 +15,4 @@ read_settings(UsageSettings)  # A wrong setting stops the start, with every erro
 
 @functions_framework.aio.http
 async def usage(request: Request) -> Response:
-    return await answer_push(request, UsageEvent, app().usage.add)
+    return await answer_push(request, CountedEvent, app().usage.add)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from common.adapters.bus_subscriptions import wants
+from common.adapters.provider_costs import DEADLINE_S as BILL_S
 from common.core.event_types import EVENT_TYPES
 from common.core.events import Event
 from common.runtime.function_settings import SETTINGS, ProxySettings, TelemetrySettings
@@ -35,7 +36,6 @@ FACTS = {
     "credential.failed": "which of the installation's keys a provider refuses",
     "lease.written_off": "what counts as spent because nobody told",
     "budget.exhausted": "which budget refuses calls",
-    "spend.drift_found": "which bill is other than our events, and why",
     "incident.opened": "what went wrong",
     "incident.joined": "what made it worse",
     "incident.acknowledged": "who has seen it",
@@ -46,10 +46,7 @@ FACTS = {
     "incident.escalated": "who is told that it goes on",
     "notification.failed": "which channel did not take a message",
     "notification.test": "who tries which channel",
-    "brownout.policy_changed": "who saved which version of the policy",
     "recommendation.proposed": "what would cost less",
-    "cost.anomaly_found": "whose spend stands out",
-    "cost.anomaly_closed": "whose spend is usual again",
     "price_book.published": "which prices hold from now on",
     "price_book.held": "which prices somebody has to look at",
     "price_source.stale": "that no price list has come for long",
@@ -67,6 +64,15 @@ ALONE = {
 
 NAMED_BY_PEOPLE = {"notifier": ("channel-",)}
 """Functions that read variables whose names people choose, by how those of their secrets begin."""
+
+BILLS = 2
+"""Providers that are asked what they billed, one after the other."""
+
+LONGEST = {
+    "proxy": ("a call may last", ProxySettings.model_fields["call_timeout_s"].default),
+    "insights": ("reading bills may last", BILLS * BILL_S),
+}
+"""What takes longest of what a function does, in seconds."""
 
 EVERY_MINUTE = ("brownout.tick", "budgets.sweep")
 """Commands whose takers count on the next one."""
@@ -304,10 +310,10 @@ def sizes_the_code_does_not_expect(table: Table, _code: Code) -> list[str]:
             found.append(f"{name}: costs money while nobody calls; leave that to var.functions")
     if (usage := table.functions.get("usage")) and usage.concurrency != AT_ONCE:
         found.append(f"usage: gathers {AT_ONCE} events at once, and is given {usage.concurrency}")
-    if proxy := table.functions.get("proxy"):
-        call_s = ProxySettings.model_fields["call_timeout_s"].default
-        if proxy.timeout < call_s:
-            found.append(f"proxy: a call may last {call_s} s, and is cut after {proxy.timeout}")
+    for name, (what, seconds) in LONGEST.items():
+        cut = table.functions.get(name)
+        if cut and cut.timeout < seconds:
+            found.append(f"{name}: {what} {seconds:.0f} s, and is cut after {cut.timeout}")
     for name, why in ALONE.items():
         alone = table.functions.get(name)
         if alone and (alone.concurrency, alone.instances.max) != (1, 1):

@@ -84,7 +84,7 @@ run "a_store" {
   assert {
     condition = alltrue([
       google_pubsub_subscription.warehouse["usage_raw"].topic == "topics/usage",
-      google_pubsub_subscription.warehouse["usage_raw"].filter == "attributes.type = \"usage.call\"",
+      google_pubsub_subscription.warehouse["usage_raw"].filter == "attributes.type = \"usage.call\" OR attributes.type = \"usage.corrected\"",
       google_pubsub_subscription.warehouse["usage_raw"].bigquery_config[0].table == "my-project.oco_warehouse.usage_raw",
       google_pubsub_subscription.warehouse["usage_raw"].bigquery_config[0].use_table_schema,
       google_pubsub_subscription.warehouse["usage_raw"].bigquery_config[0].write_metadata,
