@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/"
 _EMAIL = "gateway@acme.iam.gserviceaccount.com"
 

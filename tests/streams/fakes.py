@@ -11,7 +11,7 @@ from common.gateway.gateway import Gateway
 from common.gateway.upstream import UpstreamReply, UpstreamRequest
 from tests.gateway.making import START, key_text
 
-PATIENCE_S = 60.0.0
+PATIENCE_S = 60.0
 """How long a test waits for something that must happen."""
 
 EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8")]
