@@ -36,7 +36,7 @@ from common.usage.recent_calls import HOUR, CallSums, RecentCalls, read_recent_c
 WINDOW = "5m"
 NO_CALLS = "there were no calls in the window"
 NO_ANSWERS = "no call was answered in the window"
-NO_FEEDBACK = "there is no source of feedback"
+NO_FEEDBACK = "no call of the last hour has been rated"
 NO_COST = "no cost of any of these calls is known"
 
 _MILLI, _MICRO = 3, 6
@@ -86,7 +86,7 @@ async def _metrics(call: Call[NoQuery, NoBody]) -> Answer:
             cost=_cost(calls),
             brownout=_brownout(modes, policy, day),
             saved=_saved(day.saving),
-            quality=QualityView(score=None, reason=NO_FEEDBACK),
+            quality=_quality(calls.hour),
             metrics=_by_name(sums, modes[GLOBAL]),
             version=call.services.version,
             price_book=call.services.price_book.digest,
@@ -182,6 +182,14 @@ def _brownout(modes: dict[str, Mode], policy: Policy, day: LastDay) -> ModeNumbe
     )
 
 
+def _quality(hour: CallSums) -> QualityView:
+    score = hour.score
+    return QualityView(
+        score=None if score is None else round(score, _MICRO),
+        reason=NO_FEEDBACK if score is None else None,
+    )
+
+
 def _saved(saving: TotalSaving) -> SavedView:
     return SavedView(
         usd=usd_or_none(saving.nanos),
@@ -208,6 +216,7 @@ def _by_name(sums: CallSums, mode: Mode) -> dict[str, float]:
         metrics.COST_TOTAL: spent,
         metrics.CALLS_UNPRICED: sums.unpriced,
         metrics.SERVICE_REQUESTS: sums.calls,
+        metrics.QUALITY_SCORE: sums.score,
     }
     return {
         instrument.name: value / instrument.parts

@@ -88,8 +88,10 @@ class SavedView(View):
 
 
 class QualityView(View):
-    score: float | None
-    reason: str
+    score: float | None = Field(
+        description="mean of what callers rated calls of the last 60 minutes, 0 to 1"
+    )
+    reason: str | None = Field(description=_WHY)
 
 
 class MetricsView(View):

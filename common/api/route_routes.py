@@ -20,6 +20,7 @@ from common.gateway.brownouts import even_draw
 from common.gateway.choice import Target
 from common.gateway.route_changes import RouteVersion, put_routes, route_version, routes_of
 from common.gateway.route_trial import Request, Trial, try_route
+from common.pricing.overrides import book_of
 from common.routing.rules import read_table
 
 _MOST_DIGITS = 9
@@ -153,7 +154,9 @@ async def _try(call: Call[NoQuery, TrialBody]) -> Answer:
         documents=services.documents,
         clock=services.clock,
         entropy=services.entropy,
-        book=services.price_book,
+        book=await book_of(
+            services.documents, await services.books.in_force(), asked.org, call.now
+        ),
         draw=_DRAW,
     )
     view = Single[TrialView](

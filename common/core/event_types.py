@@ -27,6 +27,7 @@ from common.core.events import (
     UpstreamEvent,
     UsageEvent,
 )
+from common.core.feedback_events import CallFeedback
 from common.core.incident_events import IncidentEvent
 from common.core.insight_events import CostAnomaly, RecommendationProposed, RunInsights
 from common.core.notification_events import NotificationFailed, NotificationTest
@@ -41,6 +42,7 @@ from common.core.reconciliation_events import ReconcileSpend, SpendDriftFound
 EVENT_TYPES: dict[str, type[Event]] = {
     "usage.call": UsageEvent,
     "usage.corrected": UsageCorrected,
+    "call.feedback": CallFeedback,
     "key.created": KeyEvent,
     "key.rotated": KeyEvent,
     "key.revoked": KeyEvent,

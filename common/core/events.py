@@ -87,7 +87,7 @@ class Settlement(BaseModel):
 
 
 class CountedEvent(Event):
-    """What is counted in the sums of usage: a call, or what is corrected of one."""
+    """What is counted in the sums of usage: a call, its correction, or what it is rated."""
 
     topic: ClassVar[Topic] = "usage"
 

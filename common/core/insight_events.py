@@ -39,6 +39,7 @@ class CostAnomaly(Event):
     actual_nanos: Nanos = Field(description="what the hours that stand out cost")
     expected_nanos: Nanos
     told: str = Field(description="what was seen, as a sentence")
+    going_on: bool = Field(True, description="it was not over when this was told")
 
 
 class RunInsights(Event):

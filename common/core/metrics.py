@@ -153,6 +153,13 @@ RESPONSE_TRUNCATED = _counter(
     "custom.response.truncated", "{call}", "Answers that were cut at the most tokens allowed."
 )
 RESPONSE_EMPTY = _counter("custom.response.empty", "{call}", "Answers without a token.")
+QUALITY_SCORE = Instrument(
+    "custom.response.quality_score",
+    "histogram",
+    "1",
+    "What callers rated answers, 0 to 1.",
+    bounds=tuple(tenths / 10 for tenths in range(1, 11)),
+)
 CURRENT_MODE = Instrument(
     "custom.brownout.current_mode",
     "gauge",
@@ -215,6 +222,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     BROWNOUT_ACTIONS,
     RESPONSE_TRUNCATED,
     RESPONSE_EMPTY,
+    QUALITY_SCORE,
     CURRENT_MODE,
     ACTIVATIONS,
     RECOVERY_DURATION,

@@ -20,11 +20,13 @@ from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
 from common.gateway.attribution import PRIORITY_HEADER, attribute
 from common.gateway.call import Call
+from common.gateway.call_log import log_call
 from common.gateway.candidates import Movable
 from common.gateway.choice import Target, choose_target, forwardable
 from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
+from common.gateway.feedback import FEEDBACK_PATHS, FeedbackDesk
 from common.gateway.forwarding import Forwarding, Going
 from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
@@ -107,7 +109,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = Incoming.of(scope, receive)
         endpoint = resolve(incoming.method, incoming.path, incoming.headers, self.unmetered)
-        if endpoint is None:
+        if endpoint is None or incoming.path in FEEDBACK_PATHS:
             if not await self._own_answers().answered(incoming, Answer(send)):
                 await self._elsewhere(incoming.path, Answer(send))
             return
@@ -266,6 +268,9 @@ class Gateway:
             body_bytes=self.limits.body_bytes,
             body_s=self.limits.body_s,
             unmetered=self.unmetered,
+            feedback=FeedbackDesk(
+                self.bus, self.forwarding.rates, self.clock, self.limits.publish_s
+            ),
         )
 
     async def _list_models(
@@ -309,7 +314,9 @@ class Gateway:
         self.forwarding.spending.settle(call)
         call.prefix_hash = keyed_hash(call.facts, self.hash_key)
         ended_s = self.clock.monotonic()
-        events = [call.event(self.clock.now(), ended_s), *call.findings]
+        ended = call.event(self.clock.now(), ended_s)
+        log_call(ended)
+        events = [ended, *call.findings]
         publishing = asyncio.create_task(self._end(call, events, ended_s))
         try:
             await asyncio.shield(publishing)

@@ -1,8 +1,9 @@
-"""What the gateway tells a key's holder about itself: how it stands, and what a call would hold.
+"""What the gateway tells a key's holder about itself, and what it is told of its answers.
 
 `GET /gateway/v1/status` and `POST /gateway/v1/estimate` know their caller by the gateway key, as
 calls do, and judge a described call by the very steps a call takes. Nothing is sent to a provider,
-held or published. Errors have OpenAI's form, since no provider's API is called.
+held or published, but for feedback (`POST /v1/feedback`), which is published. Errors have OpenAI's
+form, since no provider's API is called.
 """
 
 import logging
@@ -22,6 +23,7 @@ from common.gateway.deadlines import Deadlines
 from common.gateway.destinations import Destination
 from common.gateway.directory import Directory
 from common.gateway.estimates import Aim, Estimates, budget_told
+from common.gateway.feedback import FEEDBACK_PATHS, MOST_BYTES, FeedbackDesk
 from common.gateway.incoming import Incoming
 from common.gateway.keys import Key
 from common.gateway.pool import Pool
@@ -37,7 +39,8 @@ logger = logging.getLogger(__name__)
 
 STATUS_PATH = "/gateway/v1/status"
 ESTIMATE_PATH = "/gateway/v1/estimate"
-_METHODS = {STATUS_PATH: "GET", ESTIMATE_PATH: "POST"}
+_METHODS = {STATUS_PATH: "GET", ESTIMATE_PATH: "POST", **dict.fromkeys(FEEDBACK_PATHS, "POST")}
+_ACCEPTED = 202
 _PROTOCOL = PROTOCOLS["openai"]
 
 
@@ -64,9 +67,10 @@ class OwnAnswers:
     body_bytes: int
     body_s: float
     unmetered: UnmeteredPaths
+    feedback: FeedbackDesk
 
     async def answered(self, incoming: Incoming, answer: Answer) -> bool:
-        """Answer a request for one of the two paths; False for any other."""
+        """Answer a request for one of these paths; False for any other."""
         if incoming.path not in _METHODS:
             return False
         request_id = time_ordered_id(self.clock.now(), self.entropy(10))
@@ -75,7 +79,8 @@ class OwnAnswers:
         except Refusal as refusal:
             await answer.refuse(refusal, _PROTOCOL, request_id)
         else:
-            await answer.whole(200, orjson.dumps(body), request_id)
+            status = _ACCEPTED if incoming.path in FEEDBACK_PATHS else 200
+            await answer.whole(status, orjson.dumps(body), request_id)
         await answer.end()
         return True
 
@@ -87,7 +92,8 @@ class OwnAnswers:
                 "method_not_allowed", f"{incoming.path} takes {method} only.", allow=(method,)
             )
         deadlines = Deadlines(self.body_s)
-        work = self._status if incoming.path == STATUS_PATH else self._estimate
+        works = {STATUS_PATH: self._status, ESTIMATE_PATH: self._estimate}
+        work = works.get(incoming.path, self._rate)
         try:
             async with deadlines:
                 return await work(incoming, deadlines, request_id)
@@ -148,6 +154,15 @@ class OwnAnswers:
             destinations=await self.directory.current(),
         )
         return await estimates.of(sent, caller, key, shown, incoming)
+
+    async def _rate(
+        self, incoming: Incoming, deadlines: Deadlines, request_id: str
+    ) -> dict[str, Any]:
+        endpoint = Endpoint("openai", "feedback", "POST", incoming.path, None)
+        caller = self._call(request_id, endpoint)
+        key, _ = await self._known(caller, incoming, deadlines)
+        sent = await incoming.body(deadlines, MOST_BYTES, self.body_s)
+        return await self.feedback.take(sent, caller, key)
 
     async def _known(
         self, call: Call, incoming: Incoming, deadlines: Deadlines

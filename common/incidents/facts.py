@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from common.core.brownout_events import BrownoutModeChanged, BrownoutSettled
 from common.core.events import Event
 from common.core.incident_events import IncidentSeverity
+from common.core.money import usd_text
 from common.core.ports import Value
 from common.incidents.timeline import Kind
 
@@ -168,8 +169,26 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         "{percent} % of budget {budget_id} is spent in its period {period}.",
         least={"percent": 100},
     ),),
+    "cost.anomaly_found": (Row(
+        "anomaly", "raise", "warning", "anomaly:{series}", "{series}",
+        "{series} spends more than usual", "{told}",
+        # One that is over when it is first seen is an insight, and nothing to be called for.
+        if_set="going_on",
+    ),),
+    "cost.anomaly_closed": (Row(
+        "usual", "calm", None, "anomaly:{series}", "{series}",
+        "{series} spends more than usual", "{series} spends as usual again.",
+    ),),
+    "spend.drift_found": (Row(
+        "drift", "raise", "warning", "drift:{provider}:{account}", "provider:{provider}",
+        "The bill of {provider} ({account}) is not what our calls cost",
+        "The bill of {provider} ({account}) of {day} differs by {drift_nanos_usd} USD: {cause}.",
+    ),),
 }  # fmt: skip
 """By the type of the event: the first row holds whose fields are set."""
+
+_SHOWN_AS_USD = frozenset({"drift_nanos"})
+"""Fields whose dollars are in texts, under their name and `_usd`."""
 
 
 def brownout_key(scope: str) -> str:
@@ -185,6 +204,7 @@ def fact_of(event: Event, rules: Rules) -> Fact | None:
         return _settled(event)
     fields = event.model_dump()
     fields["of_group"] = f" ({fields['group']})" if fields.get("group") else ""
+    fields |= {f"{name}_usd": usd_text(fields[name]) for name in fields if name in _SHOWN_AS_USD}
     rows = ROWS.get(event.type, ())
     row = next((row for row in rows if row.if_set is None or fields[row.if_set]), None)
     if row is None or any(fields[name] < least for name, least in row.least.items()):

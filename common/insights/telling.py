@@ -41,4 +41,5 @@ def event_of(insight: Insight, untold: str, now: datetime) -> Event:
         actual_nanos=int(found.evidence["actual_nanos"]),
         expected_nanos=int(found.evidence["expected_nanos"]),
         told=found.told,
+        going_on=not found.over,
     )

@@ -72,6 +72,7 @@ class PriceBook:
         self._known = frozenset(self._unread)
         self._of_list = lru_cache(NAMES_REMEMBERED)(self._find)
         self._remembered = self._of_list
+        self._dated = lru_cache(OWN_NAMES_REMEMBERED)(self._find_dated)
 
     @classmethod
     def load(cls, data: bytes) -> "PriceBook":
@@ -108,10 +109,10 @@ class PriceBook:
         """This book with own rates over it; what was read of the list is shared."""
         book = copy.copy(self)
         book.digest = f"{self.digest}+{own.digest}"
-        # The copy is this class's own making.
-        book._own = own  # noqa: SLF001
-        book._known = self._known | own.providers  # noqa: SLF001
-        book._remembered = lru_cache(OWN_NAMES_REMEMBERED)(book._find_own)  # noqa: SLF001
+        book._own = own  # noqa: SLF001 - of its own copy
+        book._known = self._known | own.providers  # noqa: SLF001 - of its own copy
+        book._remembered = lru_cache(OWN_NAMES_REMEMBERED)(book._find_own)  # noqa: SLF001 - of its own copy
+        book._dated = lru_cache(OWN_NAMES_REMEMBERED)(book._find_dated)  # noqa: SLF001 - of its own copy
         return book
 
     def card(self, provider: str, model: str) -> Card | None:
@@ -135,8 +136,8 @@ class PriceBook:
             return ()
         others = self._others(provider, model)
         if self._own is not None:
-            others = (*others, *self._dated(provider, model, card))
-        return (card, *others) if others else (card,)
+            others = (*others, *self._dated(provider, model.lower()))
+        return tuple(dict.fromkeys((card, *others))) if others else (card,)
 
     def _others(self, provider: str, model: str) -> tuple[Card, ...]:
         """What else a name is that its provider moves."""
@@ -151,25 +152,25 @@ class PriceBook:
         others = (self.card(provider, other) for other in own.moving.get(name, ()))
         return tuple(other for other in others if other is not None)
 
-    def _dated(self, provider: str, model: str, card: Card) -> Iterator[Card]:
+    def _find_dated(self, provider: str, model: str) -> tuple[Card, ...]:
         """What else a reply may be billed at that names the model's id, or the model with its day.
 
         Only where own rates are in play: of the list, one price is known to hold for all spellings.
         """
         assert self._own is not None
-        listed = self._listed(provider, model.lower())
-        names = {model.lower()} | ({listed.model.lower()} if listed is not None else set())
+        listed, card = self._listed(provider, model), self.card(provider, model)
+        names = {model} | ({listed.model.lower()} if listed is not None else set())
+        others: list[Card | None] = []
         for price in (each for name in names for each in self._own.dated(provider, name)):
-            if price.is_pattern:
-                yield self._own.card_of(price, listed)
-            elif (found := self.card(provider, price.model)) is not None:
-                yield found
-        if card.own is not None and listed is not None:
+            is_pattern = price.is_pattern
+            others.append(
+                self._own.card_of(price, listed) if is_pattern else self.card(provider, price.model)
+            )
+        if card is not None and card.own is not None and listed is not None:
             ids = [each["id"] for each in self._list(provider).models]
             dated = (each for each in ids if undated(each.lower()) in names)
-            for name in (listed.model, *dated):
-                if (found := self.card(provider, name)) is not None:
-                    yield found
+            others += [self.card(provider, name) for name in (listed.model, *dated)]
+        return tuple({other: None for other in others if other is not None and other is not card})
 
     def iter_cards(self, provider: str | None = None) -> Iterator[Card]:
         """Every card, or those of one provider's list, in the list's order."""

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from common.core.errors import InvalidInput
 from common.core.ids import is_slug
-from common.core.ports import Document, Ref, Value
+from common.core.ports import Document, Documents, Query, Ref, Value
 from common.llm.own_prices import OwnPrice, OwnPrices
 from common.llm.price_book import PriceBook
 from common.llm.price_tariffs import ATTOS_PER_USD, Unit
@@ -236,3 +236,30 @@ def laid_over(book: PriceBook, overrides: Collection[Override]) -> PriceBook:
     if not overrides:
         return book
     return book.with_own(OwnPrices([each.price() for each in overrides], book.units))
+
+
+async def all_overrides(documents: Documents) -> list[Override]:
+    """Every override.
+
+    Raises:
+        InvalidInput: one cannot be read.
+        StoreUnavailable: no answer in time.
+    """
+    found: list[Override] = []
+    after: str | None = None
+    while True:
+        page = await documents.query(Query(OVERRIDES, after=after))
+        found += [Override.from_document(document) for document in page]
+        if len(page) < Query(OVERRIDES).limit:
+            return found
+        after = page[-1].ref.id
+
+
+async def book_of(documents: Documents, book: PriceBook, org: str, at: datetime) -> PriceBook:
+    """The book with the own rates of an organisation that hold at this aware time.
+
+    Raises:
+        InvalidInput: an override cannot be read.
+        StoreUnavailable: no answer in time.
+    """
+    return laid_over(book, [each for each in await all_overrides(documents) if each.holds(org, at)])

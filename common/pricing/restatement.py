@@ -17,12 +17,12 @@ from typing import Any
 from common.core.correction_events import UsageCorrected
 from common.core.errors import InvalidInput, NotFound, PublishFailed
 from common.core.money import Nanos
-from common.core.ports import Bus, Clock, Documents, Query, Row, Value, Warehouse
+from common.core.ports import Bus, Clock, Documents, Row, Value, Warehouse
 from common.llm.price_book import PriceBook
 from common.pricing.in_force import Books
 from common.pricing.overrides import (
-    OVERRIDES,
     Override,
+    all_overrides,
     book_named,
     laid_over,
     tag_of,
@@ -93,7 +93,7 @@ class Restatement:
         if now - chosen.since > OLDEST:
             raise InvalidInput(f"calls are kept for {OLDEST.days} days: begin later", field="from")
         book = await (self._books.in_force() if sha is None else self._books.load(sha))
-        prices = Prices.of(book, await self._overrides())
+        prices = Prices.of(book, await all_overrides(self._documents))
         found = Restated()
         async for page in self._pages(chosen):
             await self._read_books(page)
@@ -141,16 +141,6 @@ class Restatement:
             if len(page) < PAGE:
                 return
             after = page[-1]
-
-    async def _overrides(self) -> list[Override]:
-        found: list[Override] = []
-        after: str | None = None
-        while True:
-            page = await self._documents.query(Query(OVERRIDES, after=after))
-            found += [Override.from_document(document) for document in page]
-            if len(page) < Query(OVERRIDES).limit:
-                return found
-            after = page[-1].ref.id
 
     async def _read_books(self, calls: list[PastCall]) -> None:
         """Have the prices of their time at hand."""

@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from common.pricing.refresh import Refresher
     from common.reconciliation.running import Reconciliation
     from common.usage.apply_events import Applied
-    from common.usage.gathering import Gathering
-    from common.usage.telling import Telling
+    from common.usage.feedback import CallsAndFeedback
 
 
 class App(Engines):
@@ -164,6 +163,7 @@ class App(Engines):
         from common.gateway.gateway import Gateway, Limits
         from common.gateway.key_ring import KeyRing
         from common.gateway.pool import Pool
+        from common.gateway.override_copy import OverrideCopy
         from common.gateway.price_copy import PriceCopy
         from common.gateway.rates import RateLimits
         from common.gateway.route_book import RouteBook
@@ -221,6 +221,7 @@ class App(Engines):
             entropy=self.entropy,
             book=self.price_book,
             prices=prices,
+            overrides=OverrideCopy(self.documents, self.clock, control),
             hash_key=hash_key,
             version=self.version,
             limits=Limits(
@@ -237,9 +238,10 @@ class App(Engines):
         return gateway
 
     @cached_property
-    def usage(self) -> "Gathering | Telling":
+    def usage(self) -> "CallsAndFeedback":
         """Counts usage events in rollups, and tells telemetry of them."""
         from common.usage.apply_events import OpenRollups, apply_events
+        from common.usage.feedback import CallsAndFeedback, Feedback
         from common.usage.gathering import Gathering
 
         open_rollups = OpenRollups()
@@ -247,12 +249,13 @@ class App(Engines):
         def apply(events: "Sequence[CountedEvent]") -> "Awaitable[Applied]":
             return apply_events(self.documents, events, self.clock, open_rollups=open_rollups)
 
+        feedback = Feedback(self.documents, self.clock, self._telemetry)
         if self._telemetry is None:
-            return Gathering(apply)
+            return CallsAndFeedback(Gathering(apply), feedback)
         from common.usage.telling import Telling
 
         share = read_settings(TelemetrySettings).otel_traces_sampler_arg
-        return Telling(apply, self._telemetry, share)
+        return CallsAndFeedback(Telling(apply, self._telemetry, share), feedback)
 
     @cached_property
     def sweeper(self) -> "Sweeper":

@@ -38,6 +38,7 @@ from common.core.ports import (
 from common.core.transactions import Sleep
 from common.usage.corrections import counted_from, effect_of
 from common.usage.episode_sums import EPISODE_SUMS, opened_sums
+from common.usage.rated_calls import note_of
 from common.usage.rollups import Increments, opened
 
 logger = logging.getLogger(__name__)
@@ -145,10 +146,25 @@ async def apply_events(
     effects = {event.id: effect_of(event, now) for event in datable}
     strange = {event.id for event in events} - effects.keys()
     applied = Applied(failed=dict.fromkeys(strange, "its time is too far from now"))
-    count = _Count(documents, now, remembered, sleep)
+    notes = {event.id: note_of(event) for event in datable}
+    count = _Count(documents, now, remembered, sleep, notes)
     for portion in _portions(effects):
         applied |= await count.once(portion)
     return applied
+
+
+async def apply_effect(
+    documents: Documents,
+    id_: str,
+    effect: Increments,
+    now: datetime,
+    *,
+    sleep: Sleep = asyncio.sleep,
+) -> Applied:
+    """Count one event once, whose effect on documents that exist is known."""
+    existing = OpenRollups()
+    existing.add(effect)
+    return await _Count(documents, now, existing, sleep).once({id_: effect})
 
 
 def _portions(effects: Mapping[str, Increments]) -> list[dict[str, Increments]]:
@@ -168,6 +184,7 @@ class _Count:
     now: datetime
     open_rollups: OpenRollups
     sleep: Sleep
+    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     async def once(self, effects: Mapping[str, Increments]) -> Applied:
         waiting, unknown = dict(effects), 0
@@ -215,7 +232,7 @@ class _Count:
         self, ids: Iterable[str], sums: Mapping[Ref, Mapping[str, int]], existing: Collection[Ref]
     ) -> list[Write]:
         marker = {"delete_at": self.now + MARKER_LIFE}
-        markers = [Create(Ref(MARKERS, id_), marker) for id_ in ids]
+        markers = [Create(Ref(MARKERS, id_), {**marker, **self.notes.get(id_, {})}) for id_ in ids]
         rollups = [
             Increment(ref, amounts)
             if ref in existing or ref in self.open_rollups

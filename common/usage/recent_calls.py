@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from common.core.money import Nanos
 from common.core.ports import Documents
+from common.usage.rated_calls import MICROS, SCORE_MICROS, SCORES
 from common.usage.recent import WATCHED
 from common.usage.rollups import CALLS, PRICED_NANOS, UNIT, CellSum, ceiling, floor
 from common.usage.summaries import Span, read_sums
@@ -30,7 +31,8 @@ class CallSums:
 
     `failed` are those that an upstream or the gateway failed, `shed` those that a brownout refused.
     `answered` are the successful ones that are billed at all; `exact` those billed whose whole cost
-    is known. `durations` are of answered calls that were not streamed.
+    is known. `durations` are of answered calls that were not streamed, `scores` are calls
+    that were rated (only sums of minutes have them).
     """
 
     calls: int = 0
@@ -47,6 +49,8 @@ class CallSums:
     unpriced: int = 0
     exact: int = 0
     exact_nanos: Nanos = 0
+    scores: int = 0
+    score_micros: int = 0
     durations: Counter[int] = field(default_factory=Counter)
     first_chunks: Counter[int] = field(default_factory=Counter)
 
@@ -62,12 +66,19 @@ class CallSums:
             return None
         return self.priced
 
+    @property
+    def score(self) -> float | None:
+        """The mean of what calls were rated, 0 to 1; None where none was."""
+        return self.score_micros / self.scores / MICROS if self.scores else None
+
     def add(self, each: CellSum) -> None:
         """Count a cell."""
         cell, measures = each.cell, each.measures
         calls, priced = measures.get(CALLS, 0), measures.get(PRICED_NANOS, 0)
         tokens = sum(measures.get(unit, 0) for unit in _TOKENS)
         billed = cell.cost_source != FREE
+        self.scores += measures.get(SCORES, 0)
+        self.score_micros += measures.get(SCORE_MICROS, 0)
         self.calls += calls
         self.tokens += tokens
         self.priced += priced

@@ -15,7 +15,7 @@ import typer
 
 from scripts.insight_ledgers.judged import Judged, judge
 
-KINDS = ("spike", "burn", "loop", "unit_cost", "error_rate", "latency")
+KINDS = ("spike", "burn", "loop", "unit_cost", "error_rate", "latency", "new_agent", "new_model")
 
 
 def main(

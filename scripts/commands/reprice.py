@@ -20,8 +20,8 @@ import typer
 from common.core.errors import CloudOpsError
 from common.core.money import usd_text
 from common.pricing.in_force import Books
-from common.pricing.restating import Left
 from common.pricing.restatement import Chosen, Restated, Restatement
+from common.pricing.restating import Left
 from common.runtime.app import app
 from common.runtime.settings import BusSettings, read_settings
 from scripts.local_stack.pushes import push_subscriptions

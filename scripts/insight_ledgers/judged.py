@@ -17,6 +17,7 @@ from common.insights.changes import HourFigures, Served, changes
 from common.insights.drifts import Daily, DayFigures, drifts
 from common.insights.findings import Finding, Window
 from common.insights.loops import Repeated, loops
+from common.insights.newcomers import LOOKED_BACK, NEW_FOR, Level, Spending, newcomers
 from common.insights.series import HOUR, Series
 from common.insights.spikes import spikes
 from scripts.insight_ledgers.planted import (
@@ -25,11 +26,13 @@ from scripts.insight_ledgers.planted import (
     limited,
     plant_in_models,
     plant_in_spend,
+    plant_newcomers,
     repeats,
 )
 from scripts.insight_ledgers.worlds import (
     HISTORY_H,
     HOURS,
+    MODELS,
     SINCE,
     START,
     UNTIL,
@@ -42,6 +45,16 @@ from scripts.insight_ledgers.worlds import (
 
 LOOK_EVERY_H = 6
 """Budgets are looked at every hour; every sixth is enough to know whether they are found."""
+
+
+_SHOWS_AS = {
+    "outage": {"error_rate"},
+    "new_agent": {"new_agent", "spike"},
+    "new_agent unclear": {"new_agent", "spike"},
+    "new_model unclear": {"new_model"},
+}
+"""As which kinds of findings what is planted may be found; else as its own."""
+_NEITHER_WAY = {"outage", "new_agent unclear", "new_model unclear"}
 
 
 @dataclass(slots=True)
@@ -69,6 +82,7 @@ def judge(seed: int) -> Judged:
     rows, looping = repeats(world)
     planted += looping
     planted += _outages(world)
+    planted += plant_newcomers(world)
     judged = Judged()
     found: list[Finding] = []
     for series in _all_series(world):
@@ -79,6 +93,7 @@ def judge(seed: int) -> Judged:
         judged.scopes += 1
     found += _loops(rows)
     found += _drifts(world)
+    found += _newcomers(world)
     compare(judged, planted, found, world, seed)
     for budget in limited(world):
         judged.scopes += 1
@@ -144,6 +159,34 @@ def _loops(rows: list[Repeated]) -> list[Finding]:
     return found
 
 
+def _newcomers(world: World) -> list[Finding]:
+    """Day by day, each with the weeks before."""
+    known: dict[tuple[Level, str], dict[datetime, int]] = {}
+    for number, agent in enumerate(world.agents):
+        for hour, nanos in enumerate(agent.spent):
+            if nanos:
+                day = START + timedelta(days=hour // 24)
+                is_new = agent.moves_at is not None and hour >= agent.moves_at
+                model = "/new" if is_new else f"/model-{number % MODELS}"
+                names: tuple[tuple[Level, str], ...] = (
+                    ("org", "acme"), ("agent", agent.name), ("model", model),
+                )  # fmt: skip
+                for level, name in names:
+                    days = known.setdefault((level, name), {})
+                    days[day] = days.get(day, 0) + nanos
+    found: dict[str, Finding] = {}
+    for number in range(HISTORY_H // 24 + 1, HOURS // 24 + 1):
+        until = START + timedelta(days=number)
+        since = until - NEW_FOR - LOOKED_BACK
+        spent = []
+        for (level, name), days in known.items():
+            seen = {day: nanos for day, nanos in days.items() if since <= day < until}
+            if seen:
+                spent.append(Spending(level, "acme", name, seen))
+        found |= {each.id: each for each in newcomers(spent, until)}
+    return list(found.values())
+
+
 def _drifts(world: World) -> list[Finding]:
     found: list[Finding] = []
     for agent in world.agents:
@@ -168,7 +211,7 @@ def compare(
     for finding in found:
         right = False
         for each in planted:
-            kinds = {"outage": {"error_rate"}}.get(each.kind, {each.kind})
+            kinds = _SHOWS_AS.get(each.kind, {each.kind})
             if finding.kind not in kinds or not each.covers(
                 finding.window.since, finding.window.until
             ):
@@ -183,7 +226,7 @@ def compare(
             judged.alarms[f"{seed} {finding.scope}"] += 1
             judged.missed.append(f"seed {seed} false {finding.kind} {finding.told}")
     for each in planted:
-        if each.kind == "outage":
+        if each.kind in _NEITHER_WAY:
             continue
         judged.planted[each.kind] += 1
         if each in hit:

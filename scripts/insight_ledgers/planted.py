@@ -18,7 +18,9 @@ from scripts.insight_ledgers.worlds import (
     START,
     Agent,
     World,
+    plain_agent,
     poisson,
+    spend,
 )
 
 NANOS = 1_000_000_000
@@ -66,6 +68,44 @@ def plant_in_spend(world: World) -> list[Planted]:
             agent.unit_factor[hour] = 1 + (height - 1) * min(1.0, (hour - start) / length)
         found.append(Planted("unit_cost", f"agent:acme/{agent.name}", start, HOURS))
     return found
+
+
+def plant_newcomers(world: World) -> list[Planted]:
+    """An agent that begins, and one that changes its model, after other agents were drawn.
+
+    Both draw from a source of their own, so that the rest of a ledger stays as it is.
+    """
+    random, found = world.newcomers, []
+    for agent in world.agents:
+        if agent.born > HISTORY_H - 168:
+            found += _planted(world, "new_agent", f"agent:acme/{agent.name}", agent, agent.born)
+    if random.random() < 0.6:
+        agent = plain_agent(random, len(world.agents))
+        agent.born = random.randrange(HISTORY_H + 24, HOURS - 8 * 24)
+        spend(random, agent, [0.0] * HOURS, [0.0] * HOURS)
+        world.agents.append(agent)
+        found += _planted(world, "new_agent", f"agent:acme/{agent.name}", agent, agent.born)
+    if random.random() < 0.6:
+        agent = random.choice(world.agents[:8])
+        agent.moves_at = random.randrange(HISTORY_H + 24, HOURS - 8 * 24)
+        found += _planted(world, "new_model", "org:acme model:/new", agent, agent.moves_at)
+    return found
+
+
+def _planted(world: World, kind: str, scope: str, agent: Agent, hour: int) -> list[Planted]:
+    """Planted where it takes a good part of what all spend; `unclear` where that is about 5 %."""
+    first = hour // 24 * 24
+    shares = []
+    for day in range(1, 8):
+        last = first + 24 * day
+        of_all = sum(sum(each.spent[first:last]) for each in world.agents)
+        shares.append(100 * sum(agent.spent[hour:last]) / max(1, of_all))
+    large = max(shares)
+    month = sum(agent.spent[hour : first + 168]) * 30 / 7
+    if large < 4 or month < 4 * NANOS:
+        return []
+    is_clear = large >= 6 and month >= 6 * NANOS
+    return [Planted(kind if is_clear else f"{kind} unclear", scope, hour, first + 168)]
 
 
 def plant_in_models(world: World) -> list[Planted]:
@@ -170,4 +210,13 @@ def limited(world: World) -> list[Limited]:
     return found
 
 
-__all__ = ["SINCE", "Limited", "Planted", "limited", "plant_in_models", "plant_in_spend", "repeats"]
+__all__ = [
+    "SINCE",
+    "Limited",
+    "Planted",
+    "limited",
+    "plant_in_models",
+    "plant_in_spend",
+    "plant_newcomers",
+    "repeats",
+]

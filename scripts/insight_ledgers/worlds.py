@@ -39,6 +39,8 @@ class Agent:
     growth: float
     sessions: bool
     born: int
+    moves_at: int | None = None
+    """From when on it calls a model that nobody called before."""
     factor: list[float] = field(default_factory=lambda: [1.0] * HOURS)
     unit_factor: list[float] = field(default_factory=lambda: [1.0] * HOURS)
     spent: list[int] = field(default_factory=list)
@@ -61,9 +63,13 @@ class Model:
 
 @dataclass(slots=True)
 class World:
-    """One ledger before it is drawn. `outages` are first and last hours, all agents together."""
+    """One ledger before it is drawn. `outages` are first and last hours, all agents together.
+
+    `newcomers` is what newcomers are drawn from.
+    """
 
     random: Random
+    newcomers: Random
     agents: list[Agent]
     models: list[Model]
     outages: list[tuple[int, int]]
@@ -71,16 +77,17 @@ class World:
 
 def make_world(seed: int) -> World:
     random = Random(seed)  # noqa: S311 -- a generator of test data
-    agents = [_agent(random, number) for number in range(AGENTS)]
+    agents = [plain_agent(random, number) for number in range(AGENTS)]
     models = [_model(random, number) for number in range(MODELS)]
     outages = []
     for _ in range(random.randint(0, 3)):
         first = random.randrange(HOURS - 8)
         outages.append((first, first + random.randint(1, 6)))
-    return World(random, agents, models, outages)
+    newcomers = Random(f"newcomers {seed}")  # noqa: S311 -- a generator of test data
+    return World(random, newcomers, agents, models, outages)
 
 
-def _agent(random: Random, number: int) -> Agent:
+def plain_agent(random: Random, number: int) -> Agent:
     return Agent(
         name=f"agent-{number}",
         team=f"team-{number % TEAMS}",
@@ -128,14 +135,14 @@ def draw(world: World) -> None:
         for hour in range(last, min(HOURS, last + 2)):
             caught_up[hour] = world.random.uniform(0.1, 0.5)
     for agent in world.agents:
-        _spend(world.random, agent, down, caught_up)
+        spend(world.random, agent, down, caught_up)
     for model in world.models:
         for hour in range(HOURS):
             if down[hour]:
                 model.failing[hour] = max(model.failing[hour], 0.5)
 
 
-def _spend(random: Random, agent: Agent, down: list[float], caught_up: list[float]) -> None:
+def spend(random: Random, agent: Agent, down: list[float], caught_up: list[float]) -> None:
     restless = 0.0
     for hour in range(HOURS):
         # What moves one hour moves the next a little, too.

@@ -11,9 +11,13 @@ from common.brownout.changes import Change
 from common.brownout.modes import Mode
 from common.brownout.state import STATE, Pin, State
 from common.core import metrics
+from common.core.events import Attempt
+from common.core.feedback_events import CallFeedback
+from common.core.ids import time_ordered_id
 from common.core.latency_bins import RATIO, STARTS, bin_of
 from common.core.metrics import Measurement
 from common.core.ports import Create, Documents, Put
+from common.usage.feedback import Feedback
 from tests.api.conftest import NOW, Record, SetClock, a_call
 from tests.api.test_episodes import GAIN, GUESS, LOSS, NONE, an_episode, keep
 
@@ -83,7 +87,7 @@ async def test_tells_the_last_five_minutes(client: httpx.AsyncClient, record: Re
         "shed": 1,
     }
     assert (body["availability"], body["availability_reason"]) == (0.875, None)
-    assert body["quality"] == {"score": None, "reason": "there is no source of feedback"}
+    assert body["quality"] == {"score": None, "reason": "no call of the last hour has been rated"}
 
 
 async def test_tells_tokens_and_cost_of_the_window_the_hour_and_today(
@@ -346,3 +350,22 @@ async def test_tells_in_its_contract_that_it_answers_text(client: httpx.AsyncCli
 
     told = contract["paths"]["/api/metrics"]["get"]["responses"]["200"]["content"]
     assert sorted(told) == ["application/json", "text/plain; version=0.0.4; charset=utf-8"]
+
+
+async def test_tells_what_calls_of_the_last_hour_were_rated(
+    client: httpx.AsyncClient, record: Record, documents: Documents, clock: SetClock
+) -> None:
+    ids = [time_ordered_id(NOW, bytes([number] * 10)) for number in range(4)]
+    ago = (MINUTE, 2 * MINUTE, 30 * MINUTE, 61 * MINUTE)
+    sent = Attempt(upstream="openai", credential=None, status=200, ms=1.5)
+    pairs = zip(ids, ago, strict=True)
+    await record(*(a_call(id=id_, event_time=NOW - at, attempts=(sent,)) for id_, at in pairs))
+    who = {"org": "acme", "team": "search", "agent": "crawler", "line": a_call().line or ""}
+
+    for id_, score in zip(ids, (1, 0.5, 0.1, 0), strict=True):
+        feedback = CallFeedback.given(id_, score, (), now=NOW, **who)
+        await Feedback(documents, clock).add(feedback)
+
+    body = await ask(client)
+    assert body["quality"] == {"score": 0.533333, "reason": None}
+    assert body["metrics"]["custom.response.quality_score"] == 0.75

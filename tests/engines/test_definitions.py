@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 from sqlglot import exp
 
+from common.core.correction_events import UsageCorrected
 from common.core.event_types import EVENT_TYPES
 from common.core.events import TOPICS, Attempt, EditMade, Settlement, UsageEvent
 from common.warehouse.tables import Column, load_definitions
@@ -61,7 +62,12 @@ def test_gives_every_field_of_the_usage_event_its_column() -> None:
         if column.name not in METADATA
     ]
 
-    assert columns == list(expected(UsageEvent.model_fields))
+    of_corrections = {
+        name: field
+        for name, field in UsageCorrected.model_fields.items()
+        if name not in UsageEvent.model_fields
+    }
+    assert columns == list(expected({**UsageEvent.model_fields, **of_corrections}))
 
 
 def test_has_the_columns_that_a_subscription_adds() -> None:
@@ -84,7 +90,11 @@ def test_lists_every_field_of_the_event_in_the_view() -> None:
     view = sqlglot.parse_one(load_definitions().views["usage"].sql, read="bigquery")
 
     assert isinstance(view, exp.Select)
-    assert view.named_selects == list(UsageEvent.model_fields)
+    added = ["original_cost_nanos", "corrections"]
+    assert [each for each in view.named_selects if each not in added] == list(
+        UsageEvent.model_fields
+    )
+    assert set(added) <= set(view.named_selects)
 
 
 def test_partitions_and_clusters_by_columns_that_exist() -> None:
@@ -102,4 +112,4 @@ def test_is_filled_by_events_that_exist() -> None:
     assert source is not None
     assert (source.topic, source.types) == ("usage", ("usage.call", "usage.corrected"))
     assert source.topic in TOPICS
-    assert [EVENT_TYPES[type_].topic for type_ in source.types] == ["usage"]
+    assert [EVENT_TYPES[type_].topic for type_ in source.types] == ["usage", "usage"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_holds_what_is_new_against_its_own_organisation() -> None:
 
 
 async def test_reads_what_each_spent_on_each_day(each_warehouse: Warehouse) -> None:
-    given = [
+    given: list[dict[str, Any]] = [
         {"cost_nanos": 5},
         {"cost_nanos": 6, "agent": None},
         {"cost_nanos": 7, "card": None, "model_billed": "other"},

@@ -120,12 +120,12 @@ async def test_keeps_one_latest_insight_of_a_scope_when_one_run_finds_two(
     spikes = [e for e in await kept(runs, "spike") if e.finding.scope == "org:acme"]
     assert [(each.finding.over, each.latest) for each in spikes] == [(True, False), (False, True)]
     told = [each for each in bus.events if isinstance(each, CostAnomaly)]
-    assert [each.type for each in told if each.anomaly_id == spikes[0].id] == [
-        "cost.anomaly_found",
-        "cost.anomaly_closed",
+    assert [(e.type, e.going_on) for e in told if e.anomaly_id == spikes[0].id] == [
+        ("cost.anomaly_found", False),
+        ("cost.anomaly_closed", False),
     ]
-    assert [each.type for each in told if each.anomaly_id == spikes[1].id] == [
-        "cost.anomaly_found",
+    assert [(e.type, e.going_on) for e in told if e.anomaly_id == spikes[1].id] == [
+        ("cost.anomaly_found", True),
     ]
 
 

@@ -197,3 +197,22 @@ async def test_takes_it_for_all_organisations_and_for_an_upstream_without_a_list
 
     assert response.status_code == 201, response.text
     assert [each.org for each in await stored(pricing)] == [None]
+
+
+async def test_a_dry_run_of_routes_reckons_with_own_rates(client: httpx.AsyncClient) -> None:
+    """As calls do: the cheapest is another one then."""
+    asked = {
+        "org": "acme",
+        "team": "search",
+        "agent": "crawler",
+        "path": "/openai/v1/chat/completions",
+        "body": {"model": "gpt-4o", "max_tokens": 100, "messages": []},
+        "rules": [{"name": "a", "use": {"cheapest": ["gpt-4o", "gpt-4o-mini"]}}],
+    }
+    before = await client.post("/api/v1/routes:dry-run", json=asked)
+    await put(client, rates={"input_tokens": "0.01", "output_tokens": "0.01"})
+    after = await client.post("/api/v1/routes:dry-run", json=asked)
+
+    assert before.status_code == 200, before.text
+    chosen = [each.json()["data"]["model"] for each in (before, after)]
+    assert chosen == ["gpt-4o-mini", "gpt-4o"]

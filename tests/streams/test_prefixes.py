@@ -1,12 +1,13 @@
 """A call's event names what its prompt begins with by a hash that needs the installation's key."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.streams.conftest import MakeClient
-from tests.streams.fakes import JSON, KeepingBus, ScriptedReply, ScriptedUpstream
+from tests.streams.fakes import JSON, Client, KeepingBus, ScriptedReply, ScriptedUpstream
 
 CANARY = "instructions-canary-577"
 SAID = {"role": "system", "content": CANARY}
@@ -17,8 +18,7 @@ REPLY = b'{"model":"gpt-4o-mini","usage":{"prompt_tokens":100,"completion_tokens
 def ask(make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus) -> Any:
     async def ask(*turns: dict[str, str], hash_key: bytes = b"installation") -> Any:
         upstream.reply = ScriptedReply([REPLY], headers=list(JSON))
-        client = make_client()
-        object.__setattr__(client.gateway, "hash_key", hash_key)
+        client = Client(replace(make_client().gateway, hash_key=hash_key))
         body = json.dumps({"model": "gpt-4o-mini", "messages": turns}).encode()
         before = len(bus.events)
         await client.call(body=body)
