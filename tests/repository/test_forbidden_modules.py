@@ -53,7 +53,6 @@ FORBIDDEN = {
         "typer",
     ),
     "pricing": (
-        "aiohttp",
         "boto3",
         "duckdb",
         "kubernetes",

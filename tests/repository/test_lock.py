@@ -43,6 +43,8 @@ def test_notices_another_range_in_an_extra(copy: Path) -> None:
             "functions/notifier/requirements.txt",
             "functions/usage/requirements.txt",
             "functions/budgets/requirements.txt",
+            "functions/pricing/requirements.txt",
+            "functions/insights/requirements.txt",
             "functions/api/requirements.txt",
         )
     ]
