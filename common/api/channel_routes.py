@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from common.api.conditions import condition_of
 from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, Time, View, state_source
 from common.api.identity_models import Version
@@ -22,13 +23,10 @@ from common.api.operations import (
     Operation,
     Paging,
 )
-from common.api.problems import PreconditionRequired
-from common.api.versions import is_named, version_of
+from common.api.versions import version_of
 from common.api.writes import Shown, change
-from common.core.errors import InvalidInput
 from common.core.ids import SLUG
 from common.gateway.channel_changes import (
-    IsExpected,
     get_channel,
     list_channels,
     put_channel,
@@ -181,7 +179,7 @@ async def _get(call: Call[NoQuery, NoBody]) -> Answer:
 async def _put(call: Call[NoQuery, ChannelBody]) -> Answer:
     local = call.services.local_secret is not None
     channel = channel_of(call.path["name"], call.body)
-    plan = put_channel(channel, _condition(call), local=local)
+    plan = put_channel(channel, condition_of(call, "a channel", _version), local=local)
 
     def show(stored: Channel) -> Shown:
         view = _single(call, stored, ChannelState(), "is as asked")
@@ -196,7 +194,9 @@ async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
         view = _single(call, was, ChannelState(), "is removed")
         return Shown(first=view, repeated=view)
 
-    return await change(call, remove_channel(call.path["name"], _condition(call)), show)
+    return await change(
+        call, remove_channel(call.path["name"], condition_of(call, "a channel", _version)), show
+    )
 
 
 async def _test(call: Call[NoQuery, NoBody]) -> Answer:
@@ -208,26 +208,6 @@ async def _test(call: Call[NoQuery, NoBody]) -> Answer:
         return Shown(first=view, repeated=view)
 
     return await change(call, try_channel(call.path["name"]), show)
-
-
-def _condition(call: Call[NoQuery, ChannelBody] | Call[NoQuery, NoBody]) -> IsExpected:
-    """What the headers say of the channel that is to be changed."""
-    seen = call.if_match
-    if call.if_none_match is not None:
-        if seen is not None or call.if_none_match.strip() != "*":
-            raise InvalidInput(
-                "send If-None-Match: * to make a channel, or If-Match with the version that you"
-                " read to replace it",
-                field="If-None-Match",
-            )
-        return lambda stored: stored is None
-    if seen is None:
-        raise PreconditionRequired(
-            "send If-Match with the version of the channel that you read"
-            + (", or If-None-Match: * to make it" if call.method == "PUT" else ""),
-            field="If-Match",
-        )
-    return lambda stored: stored is not None and is_named(seen, _version(stored))
 
 
 def channel_of(name: str, body: ChannelBody) -> Channel:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from common.api.conditions import condition_of
 from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, Time, View, state_source
 from common.api.identity_models import Version
@@ -25,14 +26,11 @@ from common.api.operations import (
     Operation,
     Paging,
 )
-from common.api.problems import PreconditionRequired
-from common.api.versions import is_named, version_of
+from common.api.versions import version_of
 from common.api.writes import Shown, change
-from common.core.errors import InvalidInput
 from common.core.ids import SLUG
 from common.gateway.identity import count_documents
 from common.gateway.override_changes import (
-    IsExpected,
     get_override,
     list_overrides,
     put_override,
@@ -156,7 +154,7 @@ async def _get(call: Call[NoQuery, NoBody]) -> Answer:
 async def _put(call: Call[NoQuery, OverrideBody]) -> Answer:
     book = await call.services.books.in_force()
     override = _override_of(call, book)
-    plan = put_override(override, book.providers, _condition(call))
+    plan = put_override(override, book.providers, condition_of(call, "an override", _version))
 
     def show(stored: Override) -> Shown:
         view = _single(call.now, stored, book, "counts from the next call on, while it is valid")
@@ -173,7 +171,9 @@ async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
         view = _single(call.now, was, book, "is removed: calls pay the list's price")
         return Shown(first=view, repeated=view)
 
-    return await change(call, remove_override(call.path["id"], _condition(call)), show)
+    return await change(
+        call, remove_override(call.path["id"], condition_of(call, "an override", _version)), show
+    )
 
 
 def _override_of(call: Call[NoQuery, OverrideBody], book: PriceBook) -> Override:
@@ -189,26 +189,6 @@ def _override_of(call: Call[NoQuery, OverrideBody], book: PriceBook) -> Override
         valid_until=body.valid_until,
         note=body.note,
     )
-
-
-def _condition(call: Call[NoQuery, OverrideBody] | Call[NoQuery, NoBody]) -> IsExpected:
-    """What the headers say of the override that is to be changed."""
-    seen = call.if_match
-    if call.if_none_match is not None:
-        if seen is not None or call.if_none_match.strip() != "*":
-            raise InvalidInput(
-                "send If-None-Match: * to make an override, or If-Match with the version that you "
-                "read to replace it",
-                field="If-None-Match",
-            )
-        return lambda stored: stored is None
-    if seen is None:
-        raise PreconditionRequired(
-            "send If-Match with the version of the override that you read"
-            + (", or If-None-Match: * to make it" if call.method == "PUT" else ""),
-            field="If-Match",
-        )
-    return lambda stored: stored is not None and is_named(seen, _version(stored))
 
 
 def _single(now: datetime, override: Override, book: PriceBook, verb: str) -> Single[OverrideView]:

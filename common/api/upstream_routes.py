@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from common.api.conditions import condition_of
 from common.api.cursors import Place, make_cursor, read_cursor
 from common.api.envelopes import Count, Listing, Single, View, state_source
 from common.api.identity_models import Version
@@ -23,14 +24,11 @@ from common.api.operations import (
     Operation,
     Paging,
 )
-from common.api.problems import PreconditionRequired
-from common.api.versions import is_named, version_of
+from common.api.versions import version_of
 from common.api.writes import Shown, change
-from common.core.errors import InvalidInput
 from common.core.ids import SLUG
 from common.gateway.identity import count_documents
 from common.gateway.upstream_changes import (
-    IsExpected,
     get_upstream,
     list_upstreams,
     put_upstream,
@@ -147,7 +145,9 @@ async def _get(call: Call[NoQuery, NoBody]) -> Answer:
 
 async def _put(call: Call[NoQuery, UpstreamBody]) -> Answer:
     record = record_of(call.path["name"], call.body)
-    plan = put_upstream(record, call.services.price_book.providers, _condition(call))
+    plan = put_upstream(
+        record, call.services.price_book.providers, condition_of(call, "an upstream", _version)
+    )
 
     def show(stored: UpstreamRecord) -> Shown:
         view = _single(call.now, stored, "is as asked")
@@ -162,27 +162,9 @@ async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
         view = _single(call.now, was, "is removed")
         return Shown(first=view, repeated=view)
 
-    return await change(call, remove_upstream(call.path["name"], _condition(call)), show)
-
-
-def _condition(call: Call[NoQuery, UpstreamBody] | Call[NoQuery, NoBody]) -> IsExpected:
-    """What the headers say of the upstream that is to be changed."""
-    seen = call.if_match
-    if call.if_none_match is not None:
-        if seen is not None or call.if_none_match.strip() != "*":
-            raise InvalidInput(
-                "send If-None-Match: * to make an upstream, or If-Match with the version that you"
-                " read to replace it",
-                field="If-None-Match",
-            )
-        return lambda stored: stored is None
-    if seen is None:
-        raise PreconditionRequired(
-            "send If-Match with the version of the upstream that you read"
-            + (", or If-None-Match: * to make it" if call.method == "PUT" else ""),
-            field="If-Match",
-        )
-    return lambda stored: stored is not None and is_named(seen, _version(stored))
+    return await change(
+        call, remove_upstream(call.path["name"], condition_of(call, "an upstream", _version)), show
+    )
 
 
 def record_of(name: str, body: UpstreamBody) -> UpstreamRecord:
