@@ -162,8 +162,8 @@ class App(Engines):
         from common.gateway.forwarding import Forwarding
         from common.gateway.gateway import Gateway, Limits
         from common.gateway.key_ring import KeyRing
-        from common.gateway.pool import Pool
         from common.gateway.override_copy import OverrideCopy
+        from common.gateway.pool import Pool
         from common.gateway.price_copy import PriceCopy
         from common.gateway.rates import RateLimits
         from common.gateway.route_book import RouteBook

@@ -194,7 +194,7 @@ run "an_installation" {
 
   # Events arrive or are kept.
   assert {
-    condition     = google_pubsub_subscription.push["usage-usage"].filter == "attributes.type = \"usage.call\" OR attributes.type = \"call.feedback\"" && google_pubsub_subscription.push["usage-usage"].name == "oco-usage-usage-${substr(sha256("attributes.type = \"usage.call\" OR attributes.type = \"call.feedback\""), 0, 6)}"
+    condition     = google_pubsub_subscription.push["usage-usage"].filter == "attributes.type = \"usage.call\" OR attributes.type = \"usage.corrected\" OR attributes.type = \"call.feedback\"" && google_pubsub_subscription.push["usage-usage"].name == "oco-usage-usage-${substr(sha256("attributes.type = \"usage.call\" OR attributes.type = \"usage.corrected\" OR attributes.type = \"call.feedback\""), 0, 6)}"
     error_message = "A subscription asks for the types of its trigger, and its name says which filter it has."
   }
   assert {

@@ -233,7 +233,7 @@ run "with_a_filter_that_is_too_long" {
 
   variables {
     # 11 times `attributes.type = "usage.call"` and OR between them: 337 characters.
-    functions_table = replace(file("../functions/functions.yaml"), "types: [usage.call, call.feedback]", "types: [${join(", ", [for number in range(11) : "usage.call"])}]")
+    functions_table = replace(file("../functions/functions.yaml"), "types: [usage.call, usage.corrected, call.feedback]", "types: [${join(", ", [for number in range(11) : "usage.call"])}]")
   }
 
   expect_failures = [terraform_data.checked]
@@ -252,7 +252,7 @@ run "with_a_filter_that_just_fits" {
   }
 
   variables {
-    functions_table = replace(file("../functions/functions.yaml"), "types: [usage.call, call.feedback]", "types: [${join("", [for number in range(225) : "a"])}.]")
+    functions_table = replace(file("../functions/functions.yaml"), "types: [usage.call, usage.corrected, call.feedback]", "types: [${join("", [for number in range(225) : "a"])}.]")
   }
 
   assert {
