@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from common.adapters.upstream import PrivateAddress
+from common.adapters.reachable import PrivateAddress
 from common.core.errors import InvalidInput
 from common.core.ports import Clock
 from common.gateway.channel_changes import check_receiver, is_here

@@ -9,19 +9,21 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from functools import lru_cache
+from typing import Protocol
 
 import aiohttp
 import httpx
 from aiohttp.abc import ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
+from common.adapters.reachable import PrivateAddress, may_be_called
 from common.gateway.upstream import (
     UpstreamDisconnected,
     UpstreamReply,
     UpstreamRequest,
     UpstreamUnreachable,
 )
-from common.gateway.upstream_records import is_link_local, is_of_metadata, is_public
+from common.gateway.upstream_records import is_of_metadata, is_public
 
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 50.0
@@ -30,16 +32,42 @@ other side's closing may have been billed, for all that is known here."""
 PRIVATE_KEEP_ALIVE_S = 4.0
 """Below the 5 s of uvicorn and Node, which model servers of one's own run on."""
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
+_NEVER_CONNECTED_BY_AIOHTTP = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+_NEVER_CONNECTED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+class MakeTransport(Protocol):
+    """Makes a transport for one proxy and reach; `keep_alive_s` is for how long one may idle."""
+
+    def __call__(
+        self, proxy: str | None, *, keep_alive_s: float, allow_private: bool, to_metadata: bool
+    ) -> httpx.AsyncBaseTransport: ...
 
 
 def aiohttp_transport(
-    proxy: str | None = None, *, allow_private: bool = False, to_metadata: bool = False
+    proxy: str | None = None,
+    *,
+    keep_alive_s: float,
+    allow_private: bool = False,
+    to_metadata: bool = False,
 ) -> httpx.AsyncBaseTransport:
     """The transport in use. Made inside a running event loop, once per process, proxy and reach."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0,
-            keepalive_timeout=PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S,
+            keepalive_timeout=keep_alive_s,
             ssl=ssl.create_default_context(),
             resolver=None if to_metadata or proxy else JudgingResolver(allow_private=allow_private),
         ),
@@ -57,8 +85,7 @@ def aiohttp_transport(
 class JudgingResolver(aiohttp.ThreadedResolver):
     """Resolves names as the system does, and leaves out addresses inside the own network.
 
-    With `allow_private` only link-local ones are left out, where a machine's credentials are.
-    Judged here and not when an upstream is saved: a public name may lead inside tomorrow.
+    With `allow_private` only link-local ones are left out.
     """
 
     def __init__(self, *, allow_private: bool = False) -> None:
@@ -69,14 +96,12 @@ class JudgingResolver(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        open_to_calls = [each for each in found if self._may_be_called(each["host"])]
+        open_to_calls = [
+            each for each in found if may_be_called(each["host"], allow_private=self._allow_private)
+        ]
         if not open_to_calls:
             raise PrivateAddress(f"{host} leads inside the own network")
         return open_to_calls
-
-    def _may_be_called(self, host: str) -> bool:
-        address = ipaddress.ip_address(host)
-        return not is_link_local(address) if self._allow_private else is_public(address)
 
 
 @lru_cache(1_000)
@@ -91,10 +116,6 @@ def _is_private_literal(host: str) -> bool:
 _is_of_metadata = lru_cache(1_000)(is_of_metadata)
 
 
-class PrivateAddress(OSError):
-    """A name leads to an address that calls must not reach."""
-
-
 class HttpUpstream:
     """`Upstream` over httpx transports, made on first use.
 
@@ -102,8 +123,11 @@ class HttpUpstream:
     only private upstreams may be, is reached directly.
     """
 
-    def __init__(self, https_proxy: str | None = None) -> None:
+    def __init__(
+        self, https_proxy: str | None = None, make: MakeTransport = aiohttp_transport
+    ) -> None:
         self._https_proxy = https_proxy
+        self._make = make
         self._transports: dict[tuple[bool, bool, bool], httpx.AsyncBaseTransport] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
@@ -125,14 +149,18 @@ class HttpUpstream:
             raise _told_apart(error) from None
         except UnicodeError:
             raise UpstreamUnreachable("no such name") from None
+        except aiohttp.ClientError as error:
+            # A malformed reply, which httpx-aiohttp has no error for.
+            raise UpstreamDisconnected(type(error).__name__) from None
         return HttpReply(response)
 
     def _transport(self, request: UpstreamRequest) -> httpx.AsyncBaseTransport:
         kind = request.url.startswith("https:"), request.allow_private, request.to_metadata
         if kind not in self._transports:
             by_https, allow_private, to_metadata = kind
-            self._transports[kind] = aiohttp_transport(
+            self._transports[kind] = self._make(
                 self._https_proxy if by_https else None,
+                keep_alive_s=PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S,
                 allow_private=allow_private,
                 to_metadata=to_metadata,
             )
@@ -166,17 +194,14 @@ class HttpReply:
 def _told_apart(error: httpx.TransportError) -> UpstreamUnreachable | UpstreamDisconnected:
     """Whether anything can have been sent: only a failed connection is known to cost nothing.
 
-    httpx-aiohttp maps a server that hangs up to ConnectTimeout, so the cause decides.
+    httpx-aiohttp maps a server that hangs up to ConnectTimeout, so its cause decides.
     """
     cause = error.__cause__
-    if isinstance(getattr(cause, "os_error", None), PrivateAddress):
+    if isinstance(getattr(cause, "os_error", cause), PrivateAddress):
         return UpstreamUnreachable(PrivateAddress.__name__)
-    never_connected = isinstance(
-        cause,
-        aiohttp.ClientConnectorError
-        | aiohttp.ConnectionTimeoutError
-        | aiohttp.ClientHttpProxyError
-        | aiohttp.InvalidURL,
-    )
+    if isinstance(cause, aiohttp.ClientError):
+        never_connected = isinstance(cause, _NEVER_CONNECTED_BY_AIOHTTP)
+    else:
+        never_connected = isinstance(error, _NEVER_CONNECTED)
     kind = UpstreamUnreachable if never_connected else UpstreamDisconnected
     return kind(type(cause or error).__name__)

@@ -48,9 +48,16 @@ def deploy(function: str, folder: Path) -> Deployed:
 
 @contextmanager
 def served(
-    deployed: Deployed, data: Path, settings: Mapping[str, str], *, cpu: int | None = None
+    deployed: Deployed,
+    data: Path,
+    settings: Mapping[str, str],
+    *,
+    cpu: int | None = None,
+    source: str = "main.py",
 ) -> Iterator[Running]:
     """Serve a function on a free port until the block ends; local engines keep files in `data`.
+
+    `source` is the file of the bundle that has the function.
 
     Raises:
         processes.NotStarted: it does not start; the text says why.
@@ -64,7 +71,16 @@ def served(
         "GUNICORN_LOG_LEVEL": "info",  # says the port; requests are not logged
         **settings,
     }
-    options = ["--target", deployed.function, "--host", "127.0.0.1", "--port", "0"]
+    options = [
+        "--target",
+        deployed.function,
+        "--source",
+        source,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
     with running(
         [str(framework), *options],
         ready=_LISTENS,

@@ -14,23 +14,30 @@ from urllib.parse import urlsplit
 import httptools
 import uvloop
 
-DEADLINE_S = 600.0
+DEADLINE_S = 1800.0
 _OK = 200
 _EVENT = b"data: "
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Calls to make: all alike, `calls` of them in all over `connections`."""
+    """Calls to make: all alike, `calls` of them in all over `connections`.
+
+    `per_second` spreads their beginnings evenly; None: each connection makes the next at once.
+    """
 
     request: bytes
     connections: int
     calls: int
+    per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a load. `latencies_s` are seconds from request to end of answer, sorted."""
+    """What came of a load. `latencies_s` are seconds from request to end of answer, sorted.
+
+    A call that finds no free connection when it is due counts from then.
+    """
 
     latencies_s: tuple[float, ...]
     events: int
@@ -78,8 +85,10 @@ async def _run(address: str, load: Load) -> Result:
             started_s = time.perf_counter()
             async with asyncio.TaskGroup() as tasks:
                 for connection in connections:
-                    tasks.create_task(_call_on(connection, load.request, left, latencies))
+                    tasks.create_task(_call_on(connection, load, started_s, left, latencies))
             elapsed_s = time.perf_counter() - started_s
+        except OSError as error:
+            raise CallFailed(f"no connection: {error}") from None
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -90,14 +99,30 @@ async def _run(address: str, load: Load) -> Result:
 
 
 async def _call_on(
-    connection: "Connection", request: bytes, left: Iterator[int], latencies: list[float]
+    connection: "Connection",
+    load: Load,
+    began_s: float,
+    left: Iterator[int],
+    latencies: list[float],
 ) -> None:
-    for _ in left:
-        started_s = time.perf_counter()
-        status = await connection.call(request)
+    for number in left:
+        started_s = await begin(load, began_s, number)
+        status = await connection.call(load.request)
         latencies.append(time.perf_counter() - started_s)
         if status != _OK:
             raise CallFailed(f"answered with {status}: {connection.body.decode(errors='replace')}")
+
+
+async def begin(load: Load, began_s: float, number: int) -> float:
+    """When a call counts as begun, once it is due: timers are late, which is no target's doing."""
+    now_s = time.perf_counter()
+    if load.per_second is None:
+        return now_s
+    due_s = began_s + number / load.per_second
+    if due_s <= now_s:
+        return due_s
+    await asyncio.sleep(due_s - now_s)
+    return time.perf_counter()
 
 
 class Connection(asyncio.Protocol):
@@ -139,5 +164,6 @@ class Connection(asyncio.Protocol):
         self.body = body
 
     def on_message_complete(self) -> None:
-        assert self._answered is not None
-        self._answered.set_result(self._parser.get_status_code())
+        # Nobody waits any more where another call has failed.
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(self._parser.get_status_code())

@@ -7,6 +7,7 @@ with it and ends with it, and nothing else on the machine is touched.
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_S = 60.0
+READY_S = 120.0
 END_S = 10.0
 _POLL_S = 0.002
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -46,7 +47,7 @@ class Running:
 def running(
     command: Sequence[str | Path],
     *,
-    ready: str,
+    ready: str | int,
     folder: Path,
     log: Path,
     variables: Mapping[str, str],
@@ -54,7 +55,8 @@ def running(
 ) -> Iterator[Running]:
     """Run `command` in `folder` with no environment but `variables`, until the block ends.
 
-    `ready` is a regular expression; its first group in what the process writes is the address.
+    `ready` is a regular expression, whose first group in what the process writes is the address,
+    or a port of this machine that the process accepts connections on.
 
     Raises:
         NotStarted: it is not ready within READY_S.
@@ -90,16 +92,34 @@ def on_cpu(cpu: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _address(process: subprocess.Popen[bytes], log: Path, ready: str) -> str:
+def free_port() -> int:
+    """A port free a moment ago: not every server chooses one itself and says which it has."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, ready: str | int) -> str:
     give_up = time.monotonic() + READY_S
     while True:
         written = log.read_text(errors="replace")
-        found = re.search(ready, written)
+        found = re.search(ready, written) if isinstance(ready, str) else None
         if found is not None:
             return found[1]
+        if isinstance(ready, int) and _accepts(ready):
+            return f"http://127.0.0.1:{ready}"
         if process.poll() is not None or time.monotonic() > give_up:
             raise NotStarted(f"{process.args!r} is not ready:\n{written}")
         time.sleep(_POLL_S)
+
+
+def _accepts(port: int) -> bool:
+    # From another address: one of many attempts from the same would meet itself, since the system
+    # may give it the very port that it asks for.
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1, source_address=("127.0.0.2", 0)):
+            return True
+    except OSError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,8 @@
 """The kinds of calls that are measured: small and large, whole and streamed, by protocol."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.benchmark.load import post
@@ -75,6 +75,17 @@ PROTOCOLS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """How a target wants chat completions asked for: None for the provider's path; more headers."""
+
+    path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+AS_THE_PROVIDER = Front()
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """One kind of call. `size_bytes` is that of its body, at least; `tokens` that of its answer.
 
@@ -89,7 +100,7 @@ class Shape:
     asks_for_usage: bool = False
     cap: int | None = None
 
-    def request(self, address: str, key: str) -> bytes:
+    def request(self, address: str, key: str, front: Front = AS_THE_PROVIDER) -> bytes:
         """The bytes to send, with a gateway key that only the gateway looks at."""
         api = self.protocol
         name, value = api.key_header
@@ -114,7 +125,8 @@ class Shape:
             asked |= api.cap(self.cap)
         missing = self.size_bytes - len(json.dumps(api.body("") | asked))
         text = ("word " * (missing // 5 + 1))[:missing]
-        return post(address, path, headers, json.dumps(api.body(text) | asked).encode())
+        body = json.dumps(api.body(text) | asked).encode()
+        return post(address, front.path or path, headers | dict(front.headers), body)
 
 
 SMALL = Shape()

@@ -30,17 +30,23 @@ _EVENT_COUNT = f"SELECT COUNT(DISTINCT message_id) {_USAGE}"
 
 
 @contextmanager
-def simulated_provider(data: Path, *, cpu: int | None = None) -> Iterator[Running]:
+def simulated_provider(
+    data: Path, *, cpu: int | None = None, certificate: Path | None = None
+) -> Iterator[Running]:
     """The simulated provider with its ledger in `data`, until the block ends.
+
+    With a `certificate` (PEM, with its key) it is reached by TLS.
 
     Raises:
         processes.NotStarted: it does not start; the text says why.
     """
     data.mkdir(parents=True, exist_ok=True)
     module = ["-P", "-m", "scripts.simulated", "--port", "0", "--ledger", str(data / LEDGER)]
+    if certificate is not None:
+        module += ["--certificate", str(certificate)]
     with running(
         [sys.executable, *module],
-        ready=r"ready (http://\S+)",
+        ready=r"ready (https?://\S+)",
         folder=ROOT,
         log=data / "log",
         variables={"PYTHONPATH": str(ROOT)},

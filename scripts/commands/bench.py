@@ -22,12 +22,16 @@ from scripts.benchmark import enforcement
 from scripts.benchmark.brownouts import measure_brownouts
 from scripts.benchmark.budgets import repeat_budgets
 from scripts.benchmark.deployed import deploy
-from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure, repeat_once
-from scripts.benchmark.nginx import nginx_binary
+from scripts.benchmark.goals import goal_document, goal_table, goals, measure_transactions, reached
+from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure
+from scripts.benchmark.nginx import installed_nginx
+from scripts.benchmark.peers.installed import installed_peers
 from scripts.benchmark.processes import on_cpu
+from scripts.benchmark.repetition import repeat_once
 from scripts.benchmark.report import comparison, document, machine, table
 from scripts.benchmark.rollups import measure_rollups
 from scripts.benchmark.routing import measure_routing
+from scripts.benchmark.stages import measure_stages
 from scripts.benchmark.telemetry import measure_telemetry
 from scripts.commands.bundle import ROOT
 
@@ -60,6 +64,13 @@ def main(
     brownout: Annotated[
         bool, typer.Option("--brownout", help="Measure how soon alerts are enforced instead.")
     ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="LiteLLM and Portkey too, installed apart on the first run."),
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Measure the stages of a call instead.")
+    ] = False,
 ) -> None:
     """Measure the gateway beside the provider alone, and beside nginx where it is installed."""
     if not Path("/proc/self/smaps_rollup").exists():
@@ -74,37 +85,74 @@ def main(
             about, runs = _measure_rollups(Path(folder), quick=quick, emulators=emulators)
         elif brownout:
             about, runs = _measure_brownout(Path(folder), quick=quick, emulators=emulators)
+        elif profile:
+            about, runs = _measure_stages(Path(folder), quick=quick)
         else:
-            about, runs = _measure(Path(folder), quick=quick)
+            about, runs = _measure(Path(folder), quick=quick, peers=peers)
     for name, value in about.items():
         typer.echo(f"{name}: {value}")
     typer.echo("\n".join(["", *table(runs)]))
-    if nginx_binary() is None and not (rollups or brownout):
-        typer.echo("nginx is not installed, so its rows are left out.")
+    found = [] if rollups or brownout or profile else reached(goals(), runs)
+    if found:
+        typer.echo("\n".join(["", *goal_table(found)]))
     if json_file is not None:
-        json_file.write_text(json.dumps(document(about, runs), indent=2) + "\n")
+        kept = document(about, runs) | {"goals": goal_document(found)}
+        json_file.write_text(json.dumps(kept, indent=2) + "\n")
     if earlier is not None:
         typer.echo("\n".join(["", *comparison(earlier, runs)]))
 
 
-def _measure(folder: Path, *, quick: bool) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+def _measure(
+    folder: Path, *, quick: bool, peers: bool
+) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+    others, left_out = installed_peers() if peers else ([], [])
+    nginx = installed_nginx()
+    if nginx is None:
+        left_out.append("nginx is left out: it is not installed.")
     proxy, usage = (deploy(name, folder / "deployed" / name) for name in ("proxy", "usage"))
     about = machine((proxy.folder / "requirements.txt").read_text())
-    usable = sorted(os.sched_getaffinity(0))
-    cpus = Cpus(usable[0], usable[1]) if len(usable) > 1 else Cpus(None, None)
+    about["peers"] = " ".join(each.version for each in others) or "none"
+    cpus = _cpus()
+    about["pinned"] = f"target to CPU {cpus.target}, load and provider to CPU {cpus.load}"
     runs: dict[Figure, list[float]] = {}
     with on_cpu(cpus.load):
         for number in range(1 if quick else REPETITIONS):
             place = folder / str(number)
             size = QUICK if quick else FULL
-            once = repeat_once(proxy, usage, place, size, cpus)
+            bench = repeat_once(
+                proxy, usage, place, size, cpus, nginx=nginx, peers=others, first=number == 0
+            )
+            once = bench.figures
+            left_out += bench.left_out
+            once |= measure_transactions(size) if number == 0 else {}
             once |= repeat_budgets(proxy, place / "budgets", size, cpus)
             once |= measure_brownouts()
             once |= measure_routing(once)
             for figure, value in once.items():
                 runs.setdefault(figure, []).append(value)
             shutil.rmtree(place)
+    about["left out"] = " ".join(dict.fromkeys(left_out)) or "nothing"
     return about, runs
+
+
+def _measure_stages(
+    folder: Path, *, quick: bool
+) -> tuple[dict[str, str], dict[Figure, list[float]]]:
+    proxy = deploy("proxy", folder / "deployed/proxy")
+    about = machine((proxy.folder / "requirements.txt").read_text())
+    cpus = _cpus()
+    runs: dict[Figure, list[float]] = {}
+    with on_cpu(cpus.load):
+        for number in range(1 if quick else REPETITIONS):
+            once = measure_stages(proxy, folder / str(number), QUICK if quick else FULL, cpus)
+            for figure, value in once.items():
+                runs.setdefault(figure, []).append(value)
+    return about, runs
+
+
+def _cpus() -> Cpus:
+    usable = sorted(os.sched_getaffinity(0))
+    return Cpus(usable[0], usable[1]) if len(usable) > 1 else Cpus(None, None)
 
 
 def _measure_rollups(

@@ -1,6 +1,7 @@
 """`python -m scripts.simulated --port N`: the simulated LLM provider as a server of its own.
 
-Prints `ready http://127.0.0.1:N` when it accepts connections; port 0 takes a free one.
+Prints `ready http://127.0.0.1:N` when it accepts connections, https with a certificate; port 0
+takes a free one.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from scripts.simulated.server import create_app
 
 ADDRESS = "127.0.0.1"
 BACKLOG = 2048
+KEEP_ALIVE_S = 60
+"""How long an idle connection stays open: as load balancers in front of providers have it."""
 SHUTDOWN_S = 2
 """How long an answer under way may take after the order to stop; a stalled one would never end."""
 
@@ -43,9 +46,12 @@ def main(arguments: Sequence[str]) -> int:
         lifespan="on",
         access_log=False,
         log_level="error",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        ssl_certfile=options.certificate,
     )
-    asyncio.run(_serve(uvicorn.Server(config), listener, port))
+    scheme = "http" if options.certificate is None else "https"
+    asyncio.run(_serve(uvicorn.Server(config), listener, f"{scheme}://{ADDRESS}:{port}"))
     return 0
 
 
@@ -60,9 +66,9 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, port: int) -> None:
+async def _serve(server: uvicorn.Server, listener: socket.socket, address: str) -> None:
     # The listener accepts already; the line promises no more than that.
-    print(f"ready http://{ADDRESS}:{port}", flush=True)
+    print(f"ready {address}", flush=True)
     await server.serve(sockets=[listener])
 
 
@@ -76,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--ledger", metavar="FILE", help="SQLite file of what is billed")
+    parser.add_argument("--certificate", metavar="FILE", help="PEM, with its key: serve TLS")
     parser.add_argument("--replies", metavar="FOLDER", help="recorded replies to send again")
     for name, field in Behaviour.model_fields.items():
         parser.add_argument(f"--{field.alias or name}", help=field.description)

@@ -16,6 +16,7 @@ import pytest
 from scripts.benchmark.enforcement import Alerts, measure_enforcement
 from scripts.benchmark.load import CallFailed, Load, post, run_load
 from scripts.benchmark.measures import CountsDiffer, Figure, check_counts
+from scripts.benchmark.processes import free_port
 from scripts.benchmark.report import comparison, document, table
 from scripts.benchmark.rollups import measure_rollups
 from scripts.benchmark.shapes import LARGE, PATH, PROTOCOLS, SMALL, Shape
@@ -89,6 +90,11 @@ def test_stops_at_an_answer_other_than_200(provider: Provider) -> None:
         run_load(provider.address, Load(request, 2, 4))
 
 
+def test_stops_where_nobody_answers() -> None:
+    with pytest.raises(CallFailed, match="no connection"):
+        run_load(f"http://127.0.0.1:{free_port()}", Load(b"", 1, 1))
+
+
 @pytest.mark.parametrize(
     "shape", [SMALL, LARGE, *(Shape(protocol=protocol) for protocol in PROTOCOLS.values())]
 )
@@ -155,18 +161,24 @@ def test_measures_the_gateway_as_it_is_bundled(deployed: Deploy, tmp_path: Path)
     )
 
     assert done.returncode == 0, done.stderr
-    figures = json.loads(kept.read_text())["figures"]
+    written = json.loads(kept.read_text())
+    figures = written["figures"]
+    verdicts = {each["goal"]: each["verdict"] for each in written["goals"]}
+    assert verdicts["CPU of a 100 kB prompt, of a small call's"] != "not measured"
+    assert verdicts["CPU of a call, of LiteLLM's"] == "not measured"
     assert {(f["row"], f["measure"]) for f in figures if f["target"] == "gateway"} >= {
         ("start", "to the first answer"),
         ("small, 1 at once", "CPU"),
-        ("small, 64 at once", "added p99"),
+        ("small, 128 at once", "added p99"),
+        ("small, 100 a second", "calls"),
+        ("TLS to the provider", "CPU"),
         ("100 kB prompt", "CPU against small"),
         ("stream", "CPU of a chunk"),
         ("stream, usage taken out", "CPU of a chunk"),
         ("openai embeddings", "CPU"),
         ("gemini", "CPU"),
         ("anthropic, stream", "CPU of 20 tokens"),
-        ("memory", "PSS after 2,000 more calls"),
+        ("memory", "PSS after 500 more calls"),
     }
     assert {(f["row"], f["target"], f["measure"]) for f in figures} >= {
         (f"start, {engines} engines", function, measure)

@@ -1,11 +1,12 @@
 """A measured process is counted and ended with all it started."""
 
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.benchmark.processes import NotStarted, Running, running
+from scripts.benchmark.processes import NotStarted, Running, free_port, running
 
 STUBBORN_CHILD = """
 import os, signal, time
@@ -73,6 +74,37 @@ def test_hands_on_no_environment_of_its_own(
         start_and_wait(command, tmp_path)
 
     assert "http://none" in str(raised.value)
+
+
+LISTENER = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+    while True:
+        listener.accept()
+"""
+
+
+def test_waits_until_a_port_accepts(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-c", LISTENER, str(port)]
+
+    with running(
+        command, ready=port, folder=tmp_path, log=tmp_path / "log", variables={}
+    ) as process:
+        socket.create_connection(("127.0.0.1", port)).close()
+
+    assert process.address == f"http://127.0.0.1:{port}"
+
+
+def test_does_not_take_a_port_that_nobody_listens_at_for_ready(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('no port')"]
+    log = tmp_path / "log"
+
+    with (
+        pytest.raises(NotStarted, match="no port"),
+        running(command, ready=free_port(), folder=tmp_path, log=log, variables={}),
+    ):
+        pass
 
 
 def start_and_wait(command: list[str], folder: Path) -> None:

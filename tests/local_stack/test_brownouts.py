@@ -49,7 +49,7 @@ def test_asks_for_less_from_an_alert_until_normal_is_pinned(stack: Stack) -> Non
 
 
 def test_prints_an_alert_to_paste(stack: Stack) -> None:
-    pasted = re.search(r"pin normal mode:\n\n(.*?)\n\nCtrl", stack.printed, re.DOTALL)
+    pasted = re.search(r"pin normal mode:\n\n(.*?)\n\n", stack.printed, re.DOTALL)
     assert pasted is not None
     alert, status, pin = re.split(r"\n  (?=scripts/)", pasted[1].strip())
 

@@ -10,7 +10,14 @@ import pytest
 import uvicorn
 
 import common.adapters.upstream as upstream_adapter
-from common.adapters.upstream import HttpUpstream, JudgingResolver, PrivateAddress
+from common.adapters.lean_transport import lean_transport
+from common.adapters.reachable import PrivateAddress
+from common.adapters.upstream import (
+    HttpUpstream,
+    JudgingResolver,
+    MakeTransport,
+    aiohttp_transport,
+)
 from common.gateway.upstream import (
     UpstreamDisconnected,
     UpstreamReply,
@@ -23,9 +30,15 @@ Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaita
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
+@pytest.fixture(params=[aiohttp_transport, lean_transport])
+def make(request: pytest.FixtureRequest) -> MakeTransport:
+    kind: MakeTransport = request.param
+    return kind
+
+
 @pytest.fixture
-async def upstream() -> AsyncIterator[HttpUpstream]:
-    connection = HttpUpstream()
+async def upstream(make: MakeTransport) -> AsyncIterator[HttpUpstream]:
+    connection = HttpUpstream(make=make)
     yield connection
     await connection.aclose()
 
@@ -146,7 +159,7 @@ async def test_knows_that_nothing_was_sent_where_the_name_is_unknown(
         await upstream.send(request("http://no-such-host.invalid/"))
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200"])
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"ICY 200 OK\r\n\r\n"])
 async def test_tells_a_provider_that_hangs_up_before_its_answer(
     upstream: HttpUpstream, answer: bytes
 ) -> None:
@@ -195,11 +208,11 @@ async def test_closes_the_connection_of_a_reply_that_was_left(upstream: HttpUpst
         await upstream.aclose()
 
 
-async def test_speaks_to_https_providers_through_the_proxy_alone() -> None:
+async def test_speaks_to_https_providers_through_the_proxy_alone(make: MakeTransport) -> None:
     proxy = Provider(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
 
     async with proxy.running() as url:
-        upstream = HttpUpstream(https_proxy=url.removesuffix("/v1/x"))
+        upstream = HttpUpstream(https_proxy=url.removesuffix("/v1/x"), make=make)
         with pytest.raises(UpstreamUnreachable):
             await upstream.send(request("https://api.provider.invalid/v1/x"))
         await upstream.aclose()
