@@ -78,8 +78,10 @@ class Forwarding:
             except Refusal:
                 call.destination, call.facts, call.treatment = before
                 return _as_it_ended(ended)
-            if isinstance(ended, Sent):
-                await ended.reply.aclose()
+            except BaseException:  # the client has left, or time is over
+                await _close(ended)
+                raise
+            await _close(ended)
             order = self._order(going, target, before_each)
         sent = await self._sent(order, going)
         if len(going.chain) > 1:
@@ -179,6 +181,11 @@ def _may_be_billed(ended: _Ended) -> bool:
     if isinstance(ended, Sent):
         return ended.reply.status in AMBIGUOUS_STATUSES
     return isinstance(ended, UpstreamDisconnected)
+
+
+async def _close(ended: _Ended) -> None:
+    if isinstance(ended, Sent):
+        await ended.reply.aclose()
 
 
 def _as_it_ended(ended: _Ended) -> Sent:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
+from common.gateway.spending import Spending
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.gateway.upstream_health import LEAST_CALLS, RESTS_S
 from tests.streams.fakes import Client, KeepingBus, ScriptedReply
@@ -177,3 +178,24 @@ async def test_passes_the_first_failure_on_where_there_is_no_room_for_another_at
     assert (exchange.status, len(upstream.requests)) == (502, 1)
     assert bus.only.model_sent == "gpt-4o"
     assert (await period_of(documents)).settled == bus.only.settlements[0].nanos > 0
+
+
+async def test_leaves_no_reply_open_where_time_is_over_before_the_next_attempt(
+    client: Client, upstream: ByHost, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.turns["openai"] = [fails(500)]
+    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
+    hold, asked = Spending.hold, []
+
+    async def hold_once(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        if len(asked) > 1:
+            raise TimeoutError
+        return await hold(*arguments, **options)
+
+    monkeypatch.setattr(Spending, "hold", hold_once)
+
+    exchange = await client.call(body=BODY, headers=NO_KEY)
+
+    assert (exchange.status, len(upstream.requests)) == (504, 1)
+    assert all(reply.closed for reply in upstream.replies)
