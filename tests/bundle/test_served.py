@@ -42,7 +42,7 @@ NEVER = {"duckdb", "genai_prices", "sqlglot", "typer"}
 HEALTH = {"api": "/api/v1/health", "proxy": "/gateway/v1/health"}
 WEBHOOK_HEALTH = {"brownout_webhook": "/api/webhooks/health"}
 """What is open to anybody says that it is there, and no more."""
-PUSHED = ("brownout_tick", "budgets", "incidents", "notifier", "usage")
+PUSHED = ("brownout_tick", "budgets", "incidents", "insights", "notifier", "pricing", "usage")
 """Functions that are asked by pushes alone."""
 
 

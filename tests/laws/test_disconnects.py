@@ -261,4 +261,5 @@ def _events_by_call(folder: Path) -> Counter[int]:
 
 def _told(proxy: WatchedProxy) -> list[str]:
     """What the process complained of: failed calls, and connections dropped by collection."""
-    return [line for line in proxy.errors.splitlines() if "usage." not in line]
+    usual = ("usage.", "call.ended")
+    return [line for line in proxy.errors.splitlines() if not any(each in line for each in usual)]

@@ -2,16 +2,19 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
 
+from common.adapters.alert_readings import Understood
 from common.adapters.cloud_monitoring import read_incident
 from common.adapters.datadog import FIELDS, read_webhook
 from common.api.webhooks import DATADOG_PATH, MONITORING_PATH, TOKEN_HEADER
 from common.brownout.modes import MODES
 from common.brownout.policy_file import shipped_policy
+from common.brownout.receiving import Received
 from common.core.money import NANOS_PER_USD
 from scripts.terraform_checks.checkouts import Checkout
 from tests.repository.sources import ROOT
@@ -79,13 +82,10 @@ def test_sends_datadog_to_the_webhook_with_a_token(datadog: State) -> None:
     assert {*json.loads(webhook["payload"])} == {"v", *FIELDS}
 
 
-@pytest.mark.parametrize("transition", ["Triggered", "Recovered"])
-def test_makes_alerts_that_the_webhook_understands(datadog: State, transition: str) -> None:
+def told(datadog: State, transition: str) -> Iterator[tuple[str, Received]]:
+    """What the webhook reads of each monitor's words, as Datadog fills the payload in."""
     [webhook] = resources(datadog, "datadog_webhook").values()
-    monitors = resources(datadog, "datadog_monitor")
-    meant, expected = {}, {}
-
-    for key, monitor in monitors.items():
+    for key, monitor in resources(datadog, "datadog_monitor").items():
         said = {
             "$ID": "7",
             "$ALERT_CYCLE_KEY": "8",
@@ -101,7 +101,15 @@ def test_makes_alerts_that_the_webhook_understands(datadog: State, transition: s
         read = read_webhook(
             json.dumps(payload).encode(), received_at=NOW, default_org=None, monitors={}
         )
-        signals = getattr(getattr(read, "received", None), "signals", ())
+        assert isinstance(read, Understood), key
+        yield key, read.received
+
+
+def test_makes_alerts_that_the_webhook_understands(datadog: State) -> None:
+    meant, expected = {}, {}
+
+    for key, received in told(datadog, "Triggered"):
+        signals = received.signals
         meant[key] = [(signal.level, signal.scope, signal.observed_at) for signal in signals]
         level, measure, *provider = key.split("-")
         scope = f"provider:{provider[0]}" if measure == "latency" else "global"
@@ -109,6 +117,12 @@ def test_makes_alerts_that_the_webhook_understands(datadog: State, transition: s
 
     assert meant == expected
     assert len(meant) == 17
+
+
+def test_tells_the_webhook_when_an_alert_is_over(datadog: State) -> None:
+    ends = [(each.deed, each.alert.monitor) for _, each in told(datadog, "Recovered")]
+
+    assert ends == [("end", "1234567")] * 17
 
 
 def test_tells_the_webhook_of_every_monitor(datadog: State) -> None:
