@@ -1,6 +1,7 @@
 """Brownouts over HTTP: the modes of now and what holds them, pins, and what has happened."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -26,7 +27,7 @@ from common.api.brownout_views import (
     sentence,
     signal_view,
 )
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.episode_views import EpisodeView, episode_sentence, episode_view
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
@@ -62,7 +63,7 @@ class _IdPlace(Place):
 class _Page:
     """Documents of one page, the question, how many there are in all, and where the next begins."""
 
-    documents: list[Document]
+    documents: Sequence[Document]
     query: dict[str, Any]
     count: int
     following: str | None
@@ -249,12 +250,11 @@ async def _page(call: Call[ScopeQuery, NoBody], collection: str) -> _Page:
         where = {"scope": canonical_scope(call.query.scope, services.default_org)}
     place = read_cursor(call.given, call.query.after, _IdPlace)
     after = None if place is None else place.id
-    found = await services.documents.query(Query(collection, where, after=after, limit=limit))
-    following = None
-    if len(found) == limit:
-        last = found[-1].ref.id
-        if await services.documents.query(Query(collection, where, after=last, limit=1)):
-            following = make_cursor(call.given, {"id": last})
+
+    async def read(*, after: str | None, limit: int) -> Sequence[Document]:
+        return await services.documents.query(Query(collection, where, after=after, limit=limit))
+
+    found, following = await stored_page(call.given, after, limit, read, lambda each: each.ref.id)
     count = await count_documents(services.documents, collection, where)
     asked = {**call.query.model_dump(exclude_none=True), **where}
     return _Page(found, asked, count, following)

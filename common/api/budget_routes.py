@@ -5,6 +5,7 @@ pauses, so what was spent under a budget can still be read.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -25,7 +26,7 @@ from common.api.budget_views import (
     budget_view,
     period_view,
 )
-from common.api.cursors import PAGING, Place, make_cursor, read_cursor
+from common.api.cursors import PAGING, Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.operations import (
     Answer,
@@ -132,11 +133,10 @@ async def _list(call: Call[BudgetQuery, NoBody]) -> Answer:
     after = None if place is None else place.id
     services, limit = call.services, call.query.limit
     documents = services.documents
-    page = await list_budgets(documents, where, after=after, limit=limit)
+    read = partial(list_budgets, documents, where)
+
+    page, following = await stored_page(call.given, after, limit, read, lambda each: each.id)
     count = await count_documents(documents, BUDGETS, where)
-    following = None
-    if len(page) == limit and await list_budgets(documents, where, after=page[-1].id, limit=1):
-        following = make_cursor(call.given, {"id": page[-1].id})
     standings = await read_standings(documents, services.spent, page, call.now)
     leases = await read_open_leases(documents)
     return Answer(
@@ -201,13 +201,11 @@ async def _periods(call: Call[Paging, NoBody]) -> Answer:
     # The address belongs to the question: a place in one budget's periods is none in another's.
     question = {**call.given, "budget": id_}
     place = read_cursor(question, call.query.after, _PeriodPlace)
-    page = await list_periods(
-        documents, id_, after=None if place is None else place.id, limit=limit
-    )
+    after = None if place is None else place.id
+    read = partial(list_periods, documents, id_)
+
+    page, following = await stored_page(question, after, limit, read, lambda each: each.id)
     count = await count_documents(documents, PERIODS, {"budget": id_})
-    following = None
-    if len(page) == limit and await list_periods(documents, id_, after=page[-1].id, limit=1):
-        following = make_cursor(question, {"id": page[-1].id})
     return Answer(
         Listing[PeriodView, Count](
             as_of=call.now,

@@ -5,12 +5,13 @@ whole channel: what the body leaves out is not kept.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from common.api.conditions import condition_of
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, Time, View, state_source
 from common.api.identity_models import Version
 from common.api.operations import (
@@ -150,13 +151,12 @@ def channel_operations() -> list[AnyOperation]:
 async def _list(call: Call[Paging, NoBody]) -> Answer:
     documents, limit = call.services.documents, call.query.limit
     place = read_cursor(call.given, call.query.after, _ChannelPlace)
-    page = await list_channels(documents, after=None if place is None else place.name, limit=limit)
+    after = None if place is None else place.name
+    read = partial(list_channels, documents)
+    page, following = await stored_page(
+        call.given, after, limit, read, lambda each: each[0].name, name="name"
+    )
     count = await count_documents(documents, CHANNELS, {})
-    following = None
-    if len(page) == limit:
-        last = page[-1][0].name
-        if await list_channels(documents, after=last, limit=1):
-            following = make_cursor(call.given, {"name": last})
     return Answer(
         Listing[ChannelView, Count](
             as_of=call.now,

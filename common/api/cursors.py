@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,6 +29,7 @@ class Place(BaseModel):
 
 
 P = TypeVar("P", bound=Place)
+T = TypeVar("T")
 
 
 def make_cursor(question: Mapping[str, str], place: Mapping[str, str | int]) -> str:
@@ -58,6 +59,46 @@ def read_cursor(question: Mapping[str, str], cursor: str | None, form: type[P]) 
         "not a cursor of this question: send `next` of the page before with the same parameters",
         field="after",
     )
+
+
+async def stored_page(
+    question: Mapping[str, str],
+    after: str | None,
+    limit: int,
+    read: Callable[..., Awaitable[Sequence[T]]],
+    id_of: Callable[[T], str],
+    *,
+    name: str = "id",
+) -> tuple[Sequence[T], str | None]:
+    """One page of a stored list, and the cursor of what follows; None where nothing does.
+
+    `limit` may be the most that a store answers at once, so whether more follows is asked apart.
+
+    Args:
+        question: what the cursor is bound to.
+        after: the id behind which the page begins; None: the first page.
+        limit: rows on it.
+        read: gives `limit` rows behind the id `after`, in its order; both are named.
+        id_of: the id of a row.
+        name: what a place calls it.
+    """
+    page = await read(after=after, limit=limit)
+    if len(page) < limit:
+        return page, None
+    last = id_of(page[-1])
+    return page, make_cursor(question, {name: last}) if await read(after=last, limit=1) else None
+
+
+def first_page(
+    question: Mapping[str, str],
+    left: Sequence[T],
+    limit: int,
+    place_of: Callable[[T], Mapping[str, str | int]],
+) -> tuple[Sequence[T], str | None]:
+    """The first rows of what is left of a list, and the cursor of what follows, if anything."""
+    page = left[:limit]
+    following = make_cursor(question, place_of(page[-1])) if len(left) > len(page) else None
+    return page, following
 
 
 def _checksum(question: Mapping[str, str], text: bytes) -> bytes:

@@ -7,11 +7,12 @@ changes (`If-Match`); the version is a digest of the content, so it is the same 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Generic
 
 from pydantic import Field
 
-from common.api.cursors import PAGING, Place, make_cursor, read_cursor
+from common.api.cursors import PAGING, Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, View, state_source
 from common.api.identity_models import (
     AgentBody,
@@ -187,13 +188,10 @@ async def _list(kind: _Kind[M], call: Call[Any, Any]) -> Answer:
     place = read_cursor(call.given, call.query.after, _MemberPlace)
     after = None if place is None else place.id
     documents, limit = call.services.documents, call.query.limit
-    page = await list_members(documents, kind.member, where, after=after, limit=limit)
+    read = partial(list_members, documents, kind.member, where)
+
+    page, following = await stored_page(call.given, after, limit, read, lambda each: each.ref.id)
     count = await count_documents(documents, kind.member.collection, where)
-    following = None
-    if len(page) == limit:
-        last = page[-1].ref.id
-        if await list_members(documents, kind.member, where, after=last, limit=1):
-            following = make_cursor(call.given, {"id": last})
     return Answer(
         kind.listing.model_validate(
             {

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, first_page, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.incident_models import (
     IncidentBody,
@@ -106,11 +106,7 @@ async def _list(call: Call[IncidentQuery, NoBody]) -> Answer:
     chosen = [each for each in known if query.closed is None or each.closed == query.closed]
     ordered = sorted(chosen, key=_order, reverse=True)
     left = [each for each in ordered if place is None or _order(each) < (place.opened_at, place.id)]
-    page = left[: query.limit]
-    following = None
-    if len(left) > len(page):
-        last = {"opened_at": page[-1].opened_at.isoformat(), "id": page[-1].id}
-        following = make_cursor(call.given, last)
+    page, following = first_page(call.given, left, query.limit, _place_of)
     count = len(chosen)
     return Answer(
         Listing[IncidentView, Count](
@@ -173,6 +169,10 @@ async def _off_normal(call: Call[Any, Any]) -> dict[str, str]:
 
 def _review(body: ReviewBody) -> Review:
     return Review(body.summary, body.cause, tuple(body.actions))
+
+
+def _place_of(incident: Incident) -> dict[str, str | int]:
+    return {"opened_at": incident.opened_at.isoformat(), "id": incident.id}
 
 
 def _order(incident: Incident) -> tuple[Any, str]:

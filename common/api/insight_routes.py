@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, first_page, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.insight_models import InsightQuery, InsightView, SnoozeBody, insight_view
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
@@ -68,11 +68,7 @@ async def _list(call: Call[InsightQuery, NoBody]) -> Answer:
         key=_order,
     )
     left = [each for each in chosen if place is None or _order(each) > (-place.stake, place.id)]
-    page = left[: query.limit]
-    following = None
-    if len(left) > len(page):
-        last: dict[str, str | int] = {"stake": page[-1].finding.stake, "id": page[-1].id}
-        following = make_cursor(call.given, last)
+    page, following = first_page(call.given, left, query.limit, _place_of)
     count = len(chosen)
     return Answer(
         Listing[InsightView, Count](
@@ -120,6 +116,10 @@ def _single(insight: Insight, now: datetime) -> Single[InsightView]:
         data=insight_view(insight, now),
         sources=[state_source(now)],
     )
+
+
+def _place_of(insight: Insight) -> dict[str, str | int]:
+    return {"stake": insight.finding.stake, "id": insight.id}
 
 
 def _order(insight: Insight) -> tuple[int, str]:

@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from common.api.budget_routes import budget_of
-from common.api.cursors import PAGING, Place, make_cursor, read_cursor
+from common.api.cursors import PAGING, Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.identity_models import (
     KeyBody,
@@ -93,13 +94,12 @@ async def _list(call: Call[KeyQuery, NoBody]) -> Answer:
     place = read_cursor(call.given, call.query.after, _KeyPlace)
     after = None if place is None else place.key_id
     documents, limit = call.services.documents, call.query.limit
-    page = await list_keys(documents, where, after=after, limit=limit)
+    read = partial(list_keys, documents, where)
+
+    page, following = await stored_page(
+        call.given, after, limit, read, lambda each: each.key_id, name="key_id"
+    )
     count = await count_documents(documents, KEYS, where)
-    following = None
-    if len(page) == limit:
-        last = page[-1].key_id
-        if await list_keys(documents, where, after=last, limit=1):
-            following = make_cursor(call.given, {"key_id": last})
     return Answer(
         Listing[KeyView, Count](
             as_of=call.now,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from common.api.budget_models import CorrectionBody, LeaseQuery, LeaseView
 from common.api.budget_views import lease_view
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, first_page, read_cursor
 from common.api.envelopes import Count, Listing, Single, state_source
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from common.api.writes import Shown, change
@@ -39,8 +39,7 @@ async def _list(call: Call[LeaseQuery, NoBody]) -> Answer:
     place = read_cursor(call.given, query.after, _LeasePlace)
     leases = await list_leases(call.services.documents, query.state, query.budget)
     left = [lease for lease in leases if place is None or lease.id > place.id]
-    page = left[: query.limit]
-    following = make_cursor(call.given, {"id": page[-1].id}) if len(left) > len(page) else None
+    page, following = first_page(call.given, left, query.limit, lambda each: {"id": each.id})
     count = len(leases)
     return Answer(
         Listing[LeaseView, Count](

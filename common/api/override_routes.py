@@ -7,12 +7,13 @@ thousand searches. `PUT` replaces the whole override: what the body leaves out i
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from common.api.conditions import condition_of
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, Time, View, state_source
 from common.api.identity_models import Version
 from common.api.instants import Instant
@@ -123,11 +124,11 @@ def override_operations() -> list[AnyOperation]:
 async def _list(call: Call[Paging, NoBody]) -> Answer:
     documents, limit = call.services.documents, call.query.limit
     place = read_cursor(call.given, call.query.after, _OverridePlace)
-    page = await list_overrides(documents, after=None if place is None else place.id, limit=limit)
+    after = None if place is None else place.id
+    read = partial(list_overrides, documents)
+
+    page, following = await stored_page(call.given, after, limit, read, lambda each: each.id)
     count = await count_documents(documents, OVERRIDES, {})
-    following = None
-    if len(page) == limit and await list_overrides(documents, after=page[-1].id, limit=1):
-        following = make_cursor(call.given, {"id": page[-1].id})
     book = await call.services.books.in_force()
     return Answer(
         Listing[OverrideView, Count](

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, first_page, read_cursor
 from common.api.envelopes import Listing, Single, state_source
 from common.api.operations import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from common.api.reconciliation_models import (
@@ -60,11 +60,7 @@ async def _list(call: Call[ReconciliationQuery, NoBody]) -> Answer:
     chosen.sort(key=_order)
     behind = None if place is None else (-date.fromisoformat(place.day).toordinal(), place.id)
     left = [each for each in chosen if behind is None or _order(each) > behind]
-    page = left[: query.limit]
-    following = None
-    if len(left) > len(page):
-        last = {"day": page[-1].day.isoformat(), "id": page[-1].id}
-        following = make_cursor(call.given, last)
+    page, following = first_page(call.given, left, query.limit, _place_of)
     drifts = sum(1 for each in chosen if each.drifts)
     return Answer(
         Listing[ReconciliationView, ReconciliationTotal](
@@ -112,6 +108,10 @@ def _told(count: int, drifts: int, sources: list[BillSourceView]) -> str:
         if each.standing != "answers"
     ]
     return days + "".join(unheard)
+
+
+def _place_of(view: ReconciliationView) -> dict[str, str | int]:
+    return {"day": view.day.isoformat(), "id": view.id}
 
 
 def _order(view: ReconciliationView) -> tuple[int, str]:

@@ -6,12 +6,13 @@ upstream: what the body leaves out is not kept.
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from common.api.conditions import condition_of
-from common.api.cursors import Place, make_cursor, read_cursor
+from common.api.cursors import Place, read_cursor, stored_page
 from common.api.envelopes import Count, Listing, Single, View, state_source
 from common.api.identity_models import Version
 from common.api.operations import (
@@ -116,13 +117,13 @@ def upstream_operations() -> list[AnyOperation]:
 async def _list(call: Call[Paging, NoBody]) -> Answer:
     documents, limit = call.services.documents, call.query.limit
     place = read_cursor(call.given, call.query.after, _UpstreamPlace)
-    page = await list_upstreams(documents, after=None if place is None else place.name, limit=limit)
+    after = None if place is None else place.name
+    read = partial(list_upstreams, documents)
+
+    page, following = await stored_page(
+        call.given, after, limit, read, lambda each: each.name, name="name"
+    )
     count = await count_documents(documents, UPSTREAMS, {})
-    following = None
-    if len(page) == limit:
-        last = page[-1].name
-        if await list_upstreams(documents, after=last, limit=1):
-            following = make_cursor(call.given, {"name": last})
     return Answer(
         Listing[UpstreamView, Count](
             as_of=call.now,
