@@ -89,5 +89,7 @@ def brownout_headers(mode: str, episode: str) -> RawHeaders:
 
 def header(name: str, value: str) -> tuple[bytes, bytes]:
     """A response header; what is not printable ASCII becomes ``?``."""
-    clean = "".join(c if ord(c) in _PRINTABLE else "?" for c in value[:512])
-    return name.encode(), clean.encode()
+    shown = value[:512]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(c if ord(c) in _PRINTABLE else "?" for c in shown)
+    return name.encode(), shown.encode()

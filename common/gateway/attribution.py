@@ -7,11 +7,11 @@ a call wishes of a brownout: `x-priority` above what the key grants, `x-brownout
 the grant, and words that are none.
 """
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from common.brownout.modes import PRIORITIES
+from common.brownout.modes import PRIORITIES, Priority
+from common.core.secrets import keyed_hash
 from common.gateway.keys import Key, granted_priority
 
 AGENT_HEADER = "x-gateway-agent"
@@ -35,11 +35,14 @@ MAX_VALUE_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
+    """`priority` is what the call has in a brownout: never above what its key grants."""
+
     key: Key
     agent: str
     tags: Mapping[str, str]
     user_hash: str | None
     session_hash: str | None
+    priority: Priority
     warnings: tuple[str, ...]
 
 
@@ -60,13 +63,16 @@ def attribute(key: Key, headers: Mapping[str, str], hash_key: bytes) -> Attribut
     unknown = [n for n in headers if n.startswith("x-gateway-") and n not in GATEWAY_HEADERS]
     if unknown:
         warnings.append(f"{len(unknown)} unknown x-gateway-* headers ignored")
-    warnings += _not_granted(key, headers)
+    wished = _word(headers, PRIORITY_HEADER)
+    priority = granted_priority(key.policy, wished)
+    warnings += _not_granted(key, headers, wished, priority)
     return Attribution(
         key=key,
         agent=agent,
         tags=tags,
-        user_hash=_hash(headers.get(USER_HEADER), hash_key),
-        session_hash=_hash(headers.get(SESSION_HEADER), hash_key),
+        user_hash=_hash(headers.get(USER_HEADER), hash_key, b"user"),
+        session_hash=_hash(headers.get(SESSION_HEADER), hash_key, b"session"),
+        priority=priority,
         warnings=tuple(warnings),
     )
 
@@ -76,11 +82,9 @@ def is_strict(key: Key, headers: Mapping[str, str]) -> bool:
     return key.policy.may_opt_out and _word(headers, STRICT_HEADER) == STRICT
 
 
-def _not_granted(key: Key, headers: Mapping[str, str]) -> list[str]:
+def _not_granted(key: Key, headers: Mapping[str, str], wished: str, given: Priority) -> list[str]:
     """What a call wishes of a brownout and does not get."""
     warnings = []
-    wished = _word(headers, PRIORITY_HEADER)
-    given = granted_priority(key.policy, wished)
     if wished and wished not in PRIORITIES:
         known = ", ".join(PRIORITIES)
         warnings.append(f"{PRIORITY_HEADER} is none of {known}; taken as {given.word}")
@@ -116,7 +120,5 @@ def _tags(text: str, key: Key, warnings: list[str]) -> dict[str, str]:
     return tags
 
 
-def _hash(text: str | None, hash_key: bytes) -> str | None:
-    if not text:
-        return None
-    return hmac.digest(hash_key, text.encode(), "sha256").hex()[:32]
+def _hash(text: str | None, hash_key: bytes, purpose: bytes) -> str | None:
+    return keyed_hash(text.encode(), hash_key, purpose=purpose) if text else None

@@ -15,23 +15,15 @@ from common.brownout.policy import Admit, Policy
 from common.brownout.policy_models import policy_from_data
 from common.brownout.state import STATE, Pin, State
 from common.brownout.trajectory import Lease, ScopeState
-from common.core.errors import InvalidInput
 from common.core.events import EditMade
-from common.core.ids import time_ordered_id
 from common.core.ports import Clock, Document, Documents
 from common.gateway.brownout_copy import BrownoutCopy
 from common.gateway.brownouts import Brownouts
-from common.gateway.call import Call
-from common.gateway.choice import Target, choose_target, forwardable
-from common.gateway.control import Control
+from common.gateway.choice import Target
 from common.gateway.credentials import Payer
-from common.gateway.directory import Directory
-from common.gateway.keys import Key, KeyPolicy
 from common.gateway.refusals import Refusal
-from common.llm.facts import CallFacts
-from common.llm.paths import Endpoint, resolve
+from common.gateway.trial_calls import Caller, Surroundings, trial_call
 from common.llm.price_book import PriceBook
-from common.llm.protocol import protocol_of
 
 _LASTS = timedelta(hours=1)
 
@@ -90,37 +82,16 @@ async def try_out(
         InvalidInput: the path is none of the proxy's, or names no upstream.
         StoreUnavailable: no answer in time.
     """
-    endpoint = resolve("POST", request.path, {})
-    if endpoint is None:
-        raise InvalidInput(
-            f"the proxy has nothing at {request.path[:200]}: write it as /openai/v1/...",
-            field="path",
-        )
-    call = Call(
-        id=time_ordered_id(clock.now(), entropy(10)),
-        started_at=clock.now(),
-        arrived_s=clock.monotonic(),
-        protocol=protocol_of(endpoint),
-        endpoint=endpoint,
-        book=book,
-        priority=request.priority.word,
-    )
-    directory = Directory(documents, clock, Control(documents, clock), lambda _name: None)
-    key = _key(request, clock)
-    try:
-        forwarded = forwardable(endpoint)
-        call.facts = _facts(call, forwarded, request.body)
-        target = choose_target(
-            forwarded, call.facts, request.body, await directory.current(), key.policy
-        )
-    except Refusal as refusal:
-        raise InvalidInput(refusal.message, field="path") from None
+    around = Surroundings(documents, clock, entropy, book, lambda _name: None)
+    call, movable = await trial_call(request.path, request.body, _caller(request), around)
+    call.priority = request.priority.word
+    target = movable.asked
     brownouts = Brownouts(
         await _copy(request, policy, target, documents, clock), clock, _never_drawn, entropy
     )
     refused: Refusal | None = None
     try:
-        treated = brownouts.treat(call, key, forwarded, target, {}, payer=_nobody)
+        treated = brownouts.treat(call, movable.key, movable.endpoint, target, {}, payer=_nobody)
     except Refusal as refusal:
         refused = refusal
     made = call.treatment
@@ -132,11 +103,6 @@ async def try_out(
         target=None if refused is not None else treated,
         refusal=refused,
     )
-
-
-def _facts(call: Call, endpoint: Endpoint, body: bytes) -> CallFacts:
-    facts = call.facts if call.form is None else call.form.read_facts(body)
-    return facts if endpoint.model is None else replace(facts, model=endpoint.model)
 
 
 async def _copy(
@@ -175,24 +141,11 @@ def _let_in(policy: Policy, strategy: str | None, request: Request) -> float:
     return min((each.share for each in edits if isinstance(each, Admit)), default=1.0)
 
 
-def _key(request: Request, clock: Clock) -> Key:
-    """The key of whoever would call: it may use everything."""
+def _caller(request: Request) -> Caller:
     kind, _, name = (request.scope or "").partition(":")
     org, _, member = name.partition("/")
-    return Key(
-        digest="",
-        key_id="",
-        name="trial",
-        line="",
-        org=org,
+    return Caller(
+        org,
         team=member if kind == "team" else "",
         agent=member if kind == "agent" else "",
-        project=None,
-        tags={},
-        may_act_as=(),
-        policy=KeyPolicy(priority="critical"),
-        created_by="",
-        created_at=clock.now(),
-        expires_at=None,
-        revoked_at=None,
     )

@@ -19,7 +19,6 @@ from common.gateway.call import Call
 from common.gateway.candidates import Movable
 from common.gateway.choice import Target, forwardable
 from common.gateway.credentials import Shown
-from common.gateway.destinations import Destinations
 from common.gateway.incoming import Incoming
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
@@ -42,8 +41,8 @@ class Aim(Protocol):
     """Where a call would go, once it is known that the key may send it there; raises Refusal."""
 
     async def __call__(
-        self, call: Call, endpoint: Endpoint, key: Key, incoming: Incoming, body: bytes
-    ) -> Target: ...
+        self, call: Call, key: Key, shown: Shown, incoming: Incoming, body: bytes
+    ) -> Movable: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,6 @@ class Estimates:
     make_call: Callable[[Endpoint], Call]
     spending: Spending
     unmetered: UnmeteredPaths
-    destinations: Destinations
 
     async def of(
         self,
@@ -106,11 +104,10 @@ class Estimates:
         call.attribution, call.book = caller.attribution, caller.book
         headers = {**incoming.headers, "content-type": "application/json"}
         like_it = replace(incoming, headers=headers)
-        target = await self.aim(call, asked, key, like_it, described.body)
+        movable = await self.aim(call, key, shown, like_it, described.body)
         asking = _Asking(call, asked, key)
         if described.models is None:
-            return await self._judged(asking, target)
-        movable = Movable(key, asked, described.body, target, shown.own, self.destinations)
+            return await self._judged(asking, movable.asked)
         if not movable.may_move:
             raise Refusal(
                 "unreadable_request",

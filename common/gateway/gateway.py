@@ -16,13 +16,14 @@ from common.core.errors import CloudOpsError
 from common.core.events import Event
 from common.core.ids import time_ordered_id
 from common.core.ports import Bus, Clock
+from common.core.secrets import keyed_hash
 from common.gateway.access import check_access
 from common.gateway.answer import Answer, header
-from common.gateway.attribution import PRIORITY_HEADER, attribute
+from common.gateway.attribution import attribute
 from common.gateway.call import Call
 from common.gateway.call_log import log_call
 from common.gateway.candidates import Movable
-from common.gateway.choice import Target, choose_target, forwardable
+from common.gateway.choice import choose_target, forwardable
 from common.gateway.credentials import Shown, read_credentials
 from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
@@ -30,11 +31,10 @@ from common.gateway.feedback import FEEDBACK_PATHS, FeedbackDesk
 from common.gateway.forwarding import Forwarding, Going
 from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
-from common.gateway.keys import Key, granted_priority
+from common.gateway.keys import Key
 from common.gateway.models import entry_body, list_body, model_list
 from common.gateway.override_copy import OverrideCopy
 from common.gateway.own_answers import OwnAnswers
-from common.gateway.prefixes import keyed_hash
 from common.gateway.price_copy import PriceCopy
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
@@ -43,7 +43,6 @@ from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
 from common.llm.paths import Endpoint, NotForwarded, resolve
-from common.llm.price_book import PriceBook
 from common.llm.protocol import PROTOCOLS, ErrorText, protocol_of
 from common.llm.unmetered import NONE, UnmeteredPaths
 from common.routing.choice import AUTO
@@ -82,8 +81,7 @@ class Gateway:
     """The application. One per process; its parts are handed in by the wiring.
 
     `hash_key` makes fingerprints of provider keys, users and sessions comparable here and useless
-    elsewhere. `book` is the price book that ships with the code; with `prices` the one in force
-    counts, and with `overrides` what the call's organisation pays instead.
+    elsewhere.
     """
 
     keys: KeyRing
@@ -93,18 +91,12 @@ class Gateway:
     bus: Bus
     clock: Clock
     entropy: Callable[[int], bytes]
-    book: PriceBook
+    prices: PriceCopy
+    overrides: OverrideCopy
     hash_key: bytes
     version: str
     limits: Limits = field(default_factory=Limits)
     unmetered: UnmeteredPaths = NONE
-    prices: PriceCopy | None = None
-    overrides: OverrideCopy | None = None
-
-    @property
-    def in_force(self) -> PriceBook:
-        """The price book of calls that begin now."""
-        return self.book if self.prices is None else self.prices.book
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = Incoming.of(scope, receive)
@@ -119,7 +111,7 @@ class Gateway:
             arrived_s=self.clock.monotonic(),
             protocol=protocol_of(endpoint),
             endpoint=endpoint,
-            book=self.in_force,
+            book=self.prices.book,
         )
         call.note_request_headers(incoming.headers)
         answer = Answer(send)
@@ -152,9 +144,7 @@ class Gateway:
                 if (forwarded.upstream, forwarded.name) == _OWN_LIST:
                     await self._list_models(call, forwarded, key, shown, answer)
                     return
-                target = await self._target(call, forwarded, key, incoming, body)
-                known = await self.directory.current()
-                movable = Movable(key, forwarded, body, target, shown.own, known)
+                movable = await self._aimed(call, key, shown, incoming, body)
                 chain = await self.routing.chain(call, movable, incoming.headers)
                 going = Going(call, movable, chain, incoming)
                 sent = await self.forwarding.send(
@@ -223,18 +213,18 @@ class Gateway:
         key = await self.keys.find(shown.digest)
         call.attribution = attribute(key, incoming.headers, self.hash_key)
         call.warnings = call.attribution.warnings
-        call.priority = granted_priority(key.policy, incoming.headers.get(PRIORITY_HEADER, "")).word
+        call.priority = call.attribution.priority.word
         self.keys.require_usable(key)
-        if self.overrides is not None:
-            call.book = await self.overrides.book_for(call.book, key.org, call.started_at)
+        call.book = await self.overrides.book_for(call.book, key.org, call.started_at)
         if key.policy.on_disconnect == "finish":
             deadlines.finish_within_s = self.limits.finish_s
         return key
 
-    async def _target(
-        self, call: Call, endpoint: Endpoint, key: Key, incoming: Incoming, body: bytes
-    ) -> Target:
-        """Where the call goes, once it is known that the key may send it there."""
+    async def _aimed(
+        self, call: Call, key: Key, shown: Shown, incoming: Incoming, body: bytes
+    ) -> Movable:
+        """The call and where its client sends it, once it is known that the key may."""
+        endpoint = forwardable(call.endpoint)
         call.facts = CallFacts(readable=False, size_bytes=len(body))
         content_type = incoming.headers.get("content-type", "")
         if call.form is not None and (not is_form(body) or is_announced(body, content_type)):
@@ -253,18 +243,18 @@ class Gateway:
         call.warnings += target.warnings
         if target.facts.model != AUTO:  # of which the rules decide, and then what the key covers
             check_access(key, target.destination, target.facts, body, metered=endpoint.metered)
-        return target
+        return Movable(key, endpoint, body, target, shown.own, destinations)
 
     def _own_answers(self) -> OwnAnswers:
         return OwnAnswers(
             identify=self._identify,
-            aim=self._target,
+            aim=self._aimed,
             directory=self.directory,
             spending=self.forwarding.spending,
             pool=self.forwarding.sender.pool,
             clock=self.clock,
             entropy=self.entropy,
-            book=self.in_force,
+            book=self.prices.book,
             body_bytes=self.limits.body_bytes,
             body_s=self.limits.body_s,
             unmetered=self.unmetered,
@@ -278,7 +268,7 @@ class Gateway:
     ) -> None:
         """Answer with what this key may use, in OpenAI's form."""
         destinations = await self.directory.current()
-        models = model_list(destinations, key.policy, self.in_force, shown.own)
+        models = model_list(destinations, key.policy, self.prices.book, shown.own)
         _, _, asked = endpoint.path.partition("/v1/models/")
         body = entry_body(models, asked) if asked else list_body(models)
         call.status, call.response_bytes = 200, len(body)
@@ -312,7 +302,8 @@ class Gateway:
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""
         self.forwarding.spending.settle(call)
-        call.prefix_hash = keyed_hash(call.facts, self.hash_key)
+        if (prefix := call.facts.prefix) is not None:
+            call.prefix_hash = keyed_hash(prefix.digest, self.hash_key, purpose=b"prefix")
         ended_s = self.clock.monotonic()
         ended = call.event(self.clock.now(), ended_s)
         log_call(ended)
@@ -348,7 +339,7 @@ class Gateway:
         headers = [header("content-type", "application/json")]
         if path == HEALTH_PATH:
             status = 200
-            told = {"status": "ok", "version": self.version, "book": self.in_force.digest}
+            told = {"status": "ok", "version": self.version, "book": self.prices.book.digest}
             body = json.dumps(told).encode()
         else:
             status = 404

@@ -151,7 +151,6 @@ class OwnAnswers:
             make_call=lambda asked: self._call(request_id, asked),
             spending=self.spending,
             unmetered=self.unmetered,
-            destinations=await self.directory.current(),
         )
         return await estimates.of(sent, caller, key, shown, incoming)
 

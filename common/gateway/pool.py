@@ -41,8 +41,6 @@ _STATES = {
 }
 """What is kept unless its request says otherwise, and members that name what was kept earlier."""
 
-_PREFIX_MEMBERS = ("system", "systemInstruction", "system_instruction", "instructions", "tools")
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -114,22 +112,6 @@ def names_objects(endpoint: Endpoint, body: bytes) -> bool:
     return endpoint.name.startswith(_OBJECT_ENDPOINTS) or (
         endpoint.protocol == "gemini" and any(name in body for name in _CACHE_MEMBERS)
     )
-
-
-def beginning_of(body: bytes) -> str | None:
-    """A digest of the part of a prompt that a conversation keeps: instructions and tools."""
-    asked = parse_object(body)
-    if asked is None:
-        return None
-    kept = [repr(asked[name]) for name in _PREFIX_MEMBERS if asked.get(name)]
-    messages = asked.get("messages")
-    if isinstance(messages, list):
-        kept += [
-            repr(each)
-            for each in messages
-            if isinstance(each, dict) and each.get("role") in ("system", "developer")
-        ]
-    return blake2b("\n".join(kept).encode(), digest_size=16).hexdigest() if kept else None
 
 
 def _score(credential: Credential, loyalty: str) -> float:

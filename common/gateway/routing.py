@@ -16,7 +16,6 @@ from common.gateway.candidates import Movable
 from common.gateway.choice import Target
 from common.gateway.expected_costs import ExpectedCosts
 from common.gateway.keys import Key
-from common.gateway.pool import beginning_of
 from common.gateway.rates import BYTES_PER_TOKEN
 from common.gateway.refusals import Refusal
 from common.gateway.upstream_health import UpstreamHealth
@@ -89,10 +88,6 @@ class Routing:
     def _asking(self, call: Call, movable: Movable, used: float) -> Asking:
         asked, key, who = movable.asked, movable.key, call.attribution
 
-        def session() -> str:
-            known = who.session_hash if who is not None else None
-            return known or beginning_of(asked.body) or call.id
-
         def cost(model: str) -> Nanos | None:
             target = movable.aimed_at(model)
             if isinstance(target, str):
@@ -115,7 +110,7 @@ class Routing:
             endpoint=movable.endpoint.name,
             stream=asked.facts.stream,
             input_tokens=asked.facts.size_bytes // BYTES_PER_TOKEN,
-            read_session=session,
+            read_session=lambda: call.conversation,
             read_features=lambda: movable.features,
             read_form=lambda: features_of(movable.members, asked.facts.size_bytes),
             read_budget_used=lambda: used,

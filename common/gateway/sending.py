@@ -31,7 +31,6 @@ from common.gateway.destinations import Credential, Destination, Simulated
 from common.gateway.incoming import Incoming
 from common.gateway.pool import (
     Pool,
-    beginning_of,
     failure_of,
     names_objects,
     retry_after_s,
@@ -144,7 +143,7 @@ class Sender:
             UpstreamError: no reply.
         """
         for number in range(1, order.tries):
-            pause_s = self._drawn_pause_s(number)
+            asked_s: float | None = None
             try:
                 sent = await self._with_any_key(order)
             except UpstreamUnreachable:
@@ -153,15 +152,16 @@ class Sender:
                 if not await order.hold_again():
                     raise
             else:
-                after_s = retry_after_s(sent.reply, self.clock)
-                pause_s = pause_s if after_s is None else after_s
                 status = sent.reply.status
-                if status not in PASSING or pause_s > LONGEST_PAUSE_S:
+                if status not in PASSING:
+                    return sent
+                asked_s = retry_after_s(sent.reply, self.clock)
+                if asked_s is not None and asked_s > LONGEST_PAUSE_S:
                     return sent
                 if status in AMBIGUOUS_STATUSES and not await order.hold_again():
                     return sent
                 await sent.reply.aclose()
-            await self.sleep(pause_s)
+            await self.sleep(self._drawn_pause_s(number) if asked_s is None else asked_s)
         return await self._with_any_key(order)
 
     def payer(
@@ -214,7 +214,7 @@ class Sender:
         bound, loyalty = False, call.id
         if len(target.destination.credentials) > 1:
             bound = names_objects(endpoint, target.body)
-            loyalty = _loyalty(call, target.body, bound=bound)
+            loyalty = _loyalty(call, bound=bound)
         return self.pool.order(target.destination, loyalty, bound=bound)
 
     async def _with_key(self, order: Order, key: ProviderKey) -> Sent:
@@ -345,14 +345,12 @@ async def _begun(reply: UpstreamReply) -> _BegunReply:
     return _BegunReply(reply, reply.status, reply.headers, b"".join(pieces), rest)
 
 
-def _loyalty(call: Call, body: bytes, *, bound: bool) -> str:
+def _loyalty(call: Call, *, bound: bool) -> str:
     """What a call keeps its key by: objects belong to the gateway key that made them."""
     who = call.attribution
-    if who is None:
-        return call.id
-    if bound:
+    if bound and who is not None:
         return who.key.line
-    return who.session_hash or beginning_of(body) or call.id
+    return call.conversation
 
 
 def _nothing_pays(destination: Destination) -> Refusal:

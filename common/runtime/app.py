@@ -219,7 +219,6 @@ class App(Engines):
             bus=self.bus,
             clock=self.clock,
             entropy=self.entropy,
-            book=self.price_book,
             prices=prices,
             overrides=OverrideCopy(self.documents, self.clock, control),
             hash_key=hash_key,

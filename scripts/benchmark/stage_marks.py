@@ -19,7 +19,7 @@ WHOLE = "whole"
 STAGES = {
     "read": ("common.gateway.incoming", "Incoming.body"),
     "identify": ("common.gateway.gateway", "Gateway._identify"),
-    "parse": ("common.gateway.gateway", "Gateway._target"),
+    "parse": ("common.gateway.gateway", "Gateway._aimed"),
     "route": ("common.gateway.routing", "Routing.chain"),
     "brownout": ("common.gateway.forwarding", "Forwarding._treated"),
     "limits": ("common.gateway.rates", "RateLimits.admit"),

@@ -92,11 +92,10 @@ def build_gateway(
         bus=bus,
         clock=clock,
         entropy=lambda n: hashlib.sha256(str(next(numbers)).encode()).digest()[:n],
-        book=bundled_book(),
-        hash_key=b"installation",
-        version="1.2.3",
         prices=prices,
         overrides=OverrideCopy(documents, clock, control),
+        hash_key=b"installation",
+        version="1.2.3",
         **settings,
     )
 

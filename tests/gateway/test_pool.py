@@ -7,7 +7,7 @@ import pytest
 
 from common.core.secrets import Secret
 from common.gateway.destinations import VENDORS, Credential, Destination
-from common.gateway.pool import Failure, Pool, beginning_of, failure_of, names_objects
+from common.gateway.pool import Failure, Pool, failure_of, names_objects
 from common.llm.paths import Endpoint, resolve
 from tests.gateway.making import SetClock
 from tests.streams.fakes import ScriptedReply
@@ -162,12 +162,3 @@ def test_other_answers_say_nothing_about_a_key(status: int, clock: SetClock) -> 
 )
 def test_knows_which_calls_name_objects(endpoint: Endpoint, body: bytes, bound: bool) -> None:
     assert names_objects(endpoint, body) is bound
-
-
-def test_a_conversation_is_known_by_its_beginning() -> None:
-    asked = b'{"messages":[{"role":"system","content":"S"},{"role":"user","content":"%s"}]}'
-
-    assert beginning_of(asked % b"a") == beginning_of(asked % b"b") is not None
-    assert beginning_of(b'{"system":"S"}') != beginning_of(b'{"system":"T"}')
-    assert beginning_of(b'{"messages":[{"role":"user","content":"a"}]}') is None
-    assert beginning_of(b"not JSON") is None
