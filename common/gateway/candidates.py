@@ -5,10 +5,8 @@ format stays with the upstream it called. A model that would ignore a part of th
 known not to take it, is no candidate: a call that is moved must get the answer it asked for.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from common.gateway.access import check_access
 from common.gateway.choice import Target, choose_target, with_model_in_path
@@ -16,10 +14,9 @@ from common.gateway.credentials import ProviderKey
 from common.gateway.destinations import Destinations
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
-from common.llm.facts import parse_object
 from common.llm.forms import FORMS, MeteredForm
 from common.llm.model_inputs import handed_in, taken_by
-from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
+from common.llm.openai_format import PREFIXED_ENDPOINTS, RequestBody, split_prefix
 from common.llm.paths import Endpoint
 
 
@@ -33,7 +30,7 @@ class Movable:
 
     key: Key
     endpoint: Endpoint
-    body: bytes
+    body: RequestBody
     asked: Target
     own: ProviderKey | None
     destinations: Destinations
@@ -53,15 +50,10 @@ class Movable:
         )
 
     @cached_property
-    def members(self) -> Mapping[str, Any]:
-        """The request as it is read; nothing of a form that is no JSON object."""
-        return parse_object(self.body) or {}
-
-    @cached_property
     def features(self) -> frozenset[str]:
         """What the request holds beside text."""
         form = self.endpoint.form
-        return handed_in(form, self.members) if form is not None else frozenset()
+        return handed_in(form, self.body.members) if form is not None else frozenset()
 
     def pays_at(self, target: Target) -> ProviderKey | None:
         """The client's key, where it belongs."""
@@ -100,17 +92,20 @@ def _at_front(movable: Movable, model: str) -> Target | str:
     asked = movable.asked
     prefix, name = split_prefix(model)
     own_name = name if prefix == "openai" and name else model
-    sent = with_model(movable.body, own_name)
+    sent = movable.body.with_model(own_name)
     if sent is None:
         return "the body names no model that could be replaced"
     # All else that a request says is as it was.
     facts = replace(asked.facts, model=own_name, size_bytes=len(sent))
     if "/" not in own_name and asked.destination.name == movable.endpoint.upstream:
         return Target(asked.destination, asked.path, sent, facts, asked.asked)
-    found = choose_target(movable.endpoint, facts, sent, movable.destinations, movable.key.policy)
-    if ignored := ignored_in(sent, found.destination.name):
+    found = choose_target(
+        movable.endpoint, facts, movable.body, movable.destinations, movable.key.policy
+    )
+    if ignored := movable.body.ignored_by(found.destination.name):
         return f"ignores {', '.join(ignored)}"
-    return Target(found.destination, found.path, found.body, found.facts, asked.asked)
+    sent = found.body if "/" in own_name else sent
+    return Target(found.destination, found.path, sent, found.facts, asked.asked)
 
 
 def _at(movable: Movable, model: str) -> Target | str:
@@ -124,7 +119,7 @@ def _at(movable: Movable, model: str) -> Target | str:
     if movable.endpoint.model is not None:
         path = with_model_in_path(asked.path, asked.facts.model or "", model)
         return replace(asked, path=path, facts=replace(asked.facts, model=model))
-    sent = with_model(asked.body, model)
+    sent = movable.body.with_model(model)
     if sent is None:
         return "the body names no model that could be replaced"
     facts = replace(asked.facts, model=model, size_bytes=len(sent))

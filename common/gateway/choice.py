@@ -14,7 +14,7 @@ from common.gateway.refusals import Refusal
 from common.llm.capabilities import ModelCaps
 from common.llm.edits import Recipient
 from common.llm.facts import CallFacts
-from common.llm.openai_format import PREFIXED_ENDPOINTS, ignored_in, split_prefix, with_model
+from common.llm.openai_format import PREFIXED_ENDPOINTS, RequestBody, split_prefix
 from common.llm.paths import Endpoint, NotForwarded, forwarded_by
 from common.llm.price_book import PriceBook
 
@@ -101,7 +101,7 @@ def _native_text(endpoint: NotForwarded) -> str:
 def choose_target(
     endpoint: Endpoint,
     facts: CallFacts,
-    body: bytes,
+    body: RequestBody,
     destinations: Destinations,
     policy: KeyPolicy,
 ) -> Target:
@@ -114,26 +114,30 @@ def choose_target(
         destination = _vertex(endpoint.place, destinations)
         version, _, rest = endpoint.path[1:].partition("/")
         place = destination.place.path if destination.place is not None else ""
-        return Target(destination, f"/{version}{place}/{rest}", body, facts, facts.model)
+        return Target(destination, f"/{version}{place}/{rest}", body.written, facts, facts.model)
     if endpoint.upstream == "openai" and endpoint.metered and "/" in (facts.model or ""):
         prefix, name = split_prefix(facts.model or "")
         # A name that cannot be replaced surely, such as one given twice, is read as no prefix.
-        if (sent := with_model(body, name)) is not None:
+        if (sent := body.with_model(name)) is not None:
             if prefix not in destinations:
                 raise _unknown(prefix, destinations, policy)
-            return _prefixed(endpoint, facts, sent, name, destinations[prefix])
+            return _prefixed(endpoint, facts, body, sent, destinations[prefix])
     known = destinations.get(endpoint.upstream)
     if known is None:
         raise _unknown(endpoint.upstream, destinations, policy)
     path = _openai_path(known, endpoint) if endpoint.protocol == "openai" else endpoint.path
-    return Target(known, path, body, facts, facts.model)
+    return Target(known, path, body.written, facts, facts.model)
 
 
 def _prefixed(
-    endpoint: Endpoint, facts: CallFacts, sent: bytes, name: str, destination: Destination
+    endpoint: Endpoint,
+    facts: CallFacts,
+    body: RequestBody,
+    sent: bytes,
+    destination: Destination,
 ) -> Target:
     """A call whose model's prefix names its upstream; `sent` is the body without the prefix."""
-    prefix = destination.name
+    prefix, name = split_prefix(facts.model or "")
     if not name or name.startswith("/"):
         raise Refusal("model_not_found", f"{(facts.model or '')[:128]!r} names no model.")
     if endpoint.name not in PREFIXED_ENDPOINTS or prefix in PREFIXED_ENDPOINTS[endpoint.name]:
@@ -145,8 +149,8 @@ def _prefixed(
     if destination.place is not None:
         # Vertex names models by their publisher, keys and price lists do not.
         name = name.removeprefix(VERTEX_PUBLISHER)
-        sent = with_model(sent, VERTEX_PUBLISHER + name) or sent
-    ignored = ignored_in(sent, prefix)
+        sent = body.with_model(VERTEX_PUBLISHER + name) or sent
+    ignored = body.ignored_by(prefix)
     return Target(
         destination,
         _openai_path(destination, endpoint),

@@ -42,6 +42,7 @@ from common.gateway.routing import Routing
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
+from common.llm.openai_format import RequestBody
 from common.llm.paths import Endpoint, NotForwarded, resolve
 from common.llm.protocol import PROTOCOLS, ErrorText, protocol_of
 from common.llm.unmetered import NONE, UnmeteredPaths
@@ -234,7 +235,8 @@ class Gateway:
         if endpoint.unmetered is not None:
             call.facts = replace(call.facts, unmetered=endpoint.unmetered)
         destinations = await self.directory.current()
-        target = choose_target(endpoint, call.facts, body, destinations, key.policy)
+        written = RequestBody(body)
+        target = choose_target(endpoint, call.facts, written, destinations, key.policy)
         call.destination, call.facts, call.model_asked = (
             target.destination,
             target.facts,
@@ -243,7 +245,7 @@ class Gateway:
         call.warnings += target.warnings
         if target.facts.model != AUTO:  # of which the rules decide, and then what the key covers
             check_access(key, target.destination, target.facts, body, metered=endpoint.metered)
-        return Movable(key, endpoint, body, target, shown.own, destinations)
+        return Movable(key, endpoint, written, target, shown.own, destinations)
 
     def _own_answers(self) -> OwnAnswers:
         return OwnAnswers(

@@ -112,7 +112,7 @@ class Routing:
             input_tokens=asked.facts.size_bytes // BYTES_PER_TOKEN,
             read_session=lambda: call.conversation,
             read_features=lambda: movable.features,
-            read_form=lambda: features_of(movable.members, asked.facts.size_bytes),
+            read_form=lambda: features_of(movable.body.members, asked.facts.size_bytes),
             read_budget_used=lambda: used,
             expected_cost=cost,
         )

@@ -14,6 +14,7 @@ from common.gateway.directory import Directory
 from common.gateway.keys import Key, KeyPolicy
 from common.gateway.refusals import Refusal
 from common.gateway.upstream_records import EnvironmentSecret
+from common.llm.openai_format import RequestBody
 from common.llm.paths import resolve
 from common.llm.price_book import PriceBook
 from common.llm.protocol import protocol_of
@@ -73,10 +74,11 @@ async def trial_call(
         if forwarded.model is not None:
             call.facts = replace(call.facts, model=forwarded.model)
         known = await directory.current()
-        asked = choose_target(forwarded, call.facts, body, known, key.policy)
+        written = RequestBody(body)
+        asked = choose_target(forwarded, call.facts, written, known, key.policy)
     except Refusal as refusal:
         raise InvalidInput(refusal.message, field="path") from None
-    return call, Movable(key, forwarded, body, asked, None, known)
+    return call, Movable(key, forwarded, written, asked, None, known)
 
 
 def _key(caller: Caller, clock: Clock) -> Key:

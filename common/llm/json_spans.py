@@ -84,16 +84,15 @@ def member_spans(body: bytes, *, once: str | None = None, unique: bool = False) 
     return spans
 
 
-def with_member(body: bytes, name: str, value: object, *, once: bool = False) -> bytes:
+def with_member(body: bytes, name: str, value: object) -> bytes:
     """The body with one top-level member set, every other byte as it was.
 
     Raises:
-        ValueError: the body is not one JSON object in UTF-8, or has the member twice although it
-            must be there `once`.
+        ValueError: the body is not one JSON object in UTF-8.
         RecursionError: it is nested too deeply.
     """
     encoded = json.dumps(value, separators=(",", ":")).encode()
-    spans = member_spans(body, once=name if once else None)
+    spans = member_spans(body)
     if name in spans:
         span = spans[name]
         return body[: span.start] + encoded + body[span.end :]

@@ -7,11 +7,14 @@ passes. What an endpoint ignores is told to the caller.
 Source of what Anthropic's endpoint ignores: Anthropic documentation, "OpenAI SDK compatibility".
 """
 
+import json
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from common.llm.facts import EDIT_LIMIT_BYTES, parse_object
-from common.llm.json_spans import with_member
+from common.llm.json_spans import Span, member_spans
 
 PREFIXED_ENDPOINTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -53,23 +56,42 @@ def split_prefix(model: str) -> tuple[str, str]:
     return prefix, rest
 
 
-def with_model(body: bytes, model: str) -> bytes | None:
-    """The body with another model's name, every other byte as it was.
+class RequestBody:
+    """A request's body as its client wrote it, whose model's name can be replaced.
 
-    None where the name cannot be replaced: a body above 8 MiB, or one whose member `model` does not
-    stand there once.
+    What it holds, and where, is looked for when it is first asked, and once: a rule may aim a call
+    at many models.
     """
-    if len(body) > EDIT_LIMIT_BYTES:
-        return None
-    try:
-        return with_member(body, "model", model, once=True)
-    except (ValueError, RecursionError):
-        return None
 
+    def __init__(self, written: bytes) -> None:
+        self.written = written
 
-def ignored_in(body: bytes, upstream: str) -> tuple[str, ...]:
-    """The members of a request that the upstream will not obey, by name."""
-    ignored = IGNORED_FIELDS.get(upstream)
-    if ignored is None:
-        return ()
-    return tuple(sorted(ignored.intersection(parse_object(body) or ())))
+    @cached_property
+    def members(self) -> Mapping[str, Any]:
+        """The request as it is read; nothing of what is no JSON object."""
+        return parse_object(self.written) or {}
+
+    @cached_property
+    def _model(self) -> Span | None:
+        if len(self.written) > EDIT_LIMIT_BYTES:
+            return None
+        try:
+            return member_spans(self.written, once="model").get("model")
+        except (ValueError, RecursionError):
+            return None
+
+    def with_model(self, model: str) -> bytes | None:
+        """The body with another model's name, every other byte as it was.
+
+        None where the name cannot be replaced: in a body above 8 MiB, or one whose member `model`
+        does not stand there once.
+        """
+        if self._model is None:
+            return None
+        before, after = self.written[: self._model.start], self.written[self._model.end :]
+        return before + json.dumps(model).encode() + after
+
+    def ignored_by(self, upstream: str) -> tuple[str, ...]:
+        """The members of the request that the upstream will not obey, by name."""
+        ignored = IGNORED_FIELDS.get(upstream)
+        return () if ignored is None else tuple(sorted(ignored.intersection(self.members)))

@@ -22,6 +22,7 @@ from common.gateway.expected_costs import ExpectedCosts
 from common.gateway.keys import Key, KeyPolicy
 from common.gateway.routing import Routing
 from common.gateway.upstream_health import UpstreamHealth
+from common.llm.openai_format import RequestBody
 from common.llm.paths import resolve
 from common.llm.price_book import bundled_book
 from common.llm.protocol import protocol_of
@@ -147,10 +148,10 @@ def _maker() -> Callable[[], tuple[Call, Movable]]:
     )
     assert call.form is not None
     facts = call.form.read_facts(body)
-    asked = choose_target(forwarded, facts, body, destinations, _KEY.policy)
+    asked = choose_target(forwarded, facts, RequestBody(body), destinations, _KEY.policy)
     return lambda: (
         replace(call),
-        Movable(_KEY, forwarded, body, asked, None, destinations),
+        Movable(_KEY, forwarded, RequestBody(body), asked, None, destinations),
     )
 
 

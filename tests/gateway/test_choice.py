@@ -10,6 +10,7 @@ from common.gateway.destinations import VENDORS, Destination, Place
 from common.gateway.keys import KeyPolicy
 from common.gateway.refusals import Refusal
 from common.llm.forms import FORMS
+from common.llm.openai_format import RequestBody
 from common.llm.paths import Endpoint, resolve
 
 EUROPE = "https://europe-west4-aiplatform.googleapis.com"
@@ -34,7 +35,8 @@ def _target(path: str, body: bytes | dict[str, Any], policy: KeyPolicy = ANY) ->
     assert isinstance(endpoint, Endpoint)
     assert endpoint.form is not None
     sent = body if isinstance(body, bytes) else orjson.dumps(body)
-    return choose_target(endpoint, FORMS[endpoint.form].read_facts(sent), sent, KNOWN, policy)
+    facts = FORMS[endpoint.form].read_facts(sent)
+    return choose_target(endpoint, facts, RequestBody(sent), KNOWN, policy)
 
 
 def _refusal(path: str, body: bytes | dict[str, Any]) -> Refusal:
