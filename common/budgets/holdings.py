@@ -150,11 +150,13 @@ class Holdings:
     async def admit(self, to: Applicable, nanos: Nanos) -> Held:
         """Hold the bound of a call's cost against all hard budgets that apply to it.
 
+        What costs nothing needs no room, in a budget that is used up neither.
+
         Raises:
             NoRoom: one of them is short.
             BudgetUnavailable: no answer of the store within 3 s.
         """
-        if not to.scope_set:
+        if not to.scope_set or not nanos:
             return Held()
         now, now_s = self.clock.now(), self.clock.monotonic()
         share = self._share(to, now_s)

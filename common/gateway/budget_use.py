@@ -16,7 +16,7 @@ from common.gateway.spending import Spending
 
 logger = logging.getLogger(__name__)
 
-KEPT_S = 5.0
+KEPT_S = 2.0
 MOST_KEPT = 1_000
 
 
@@ -29,7 +29,7 @@ class BudgetUse:
     _known: OrderedDict[tuple[str, ...], tuple[float, float]] = field(default_factory=OrderedDict)
 
     async def of(self, call: Call, key: Key, model: str | None) -> float:
-        """The share of the tightest hard budget that is settled, 0 to 1; 0 without one.
+        """The share of the tightest hard budget that is spent or held, 0 to 1; 0 without one.
 
         Where nobody can tell it is 0: whether there is room is decided later.
         """
@@ -39,7 +39,7 @@ class BudgetUse:
             due_s, used = self._known.get(to.scope_set, (0.0, 0.0))
             if now >= due_s:
                 standings = await self.spending.standings(to)
-                used = max((self._share(each) for each in standings), default=0.0)
+                used = max(map(self._share, standings), default=0.0)
                 self._known[to.scope_set] = (now + KEPT_S, used)
                 if len(self._known) > MOST_KEPT:
                     self._known.popitem(last=False)
@@ -48,5 +48,8 @@ class BudgetUse:
         return used
 
     def _share(self, standing: Standing) -> float:
-        limit = standing.period.limit_at(self.clock.now())
-        return standing.period.settled / limit if limit > 0 else 1.0
+        """What other instances lease counts as used: calls there may be about to spend it."""
+        period, now = standing.period, self.clock.now()
+        limit = period.limit_at(now)
+        free = period.room(now) + self.spending.own_free(period)
+        return min(max(1 - free / limit, 0.0), 1.0) if limit > 0 else 1.0

@@ -2,17 +2,22 @@
 
 Everything here comes before the first byte to the client. What is held covers each request that
 leaves: before another upstream is asked, the call holds what that one may cost, beside what a
-request that failed may still be billed. Without room for it the client gets the first failure.
+request that failed may still be billed. A model that a budget has no room for, or no price, is left
+out; where none is left the client gets the first failure.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from common.gateway.brownouts import Brownouts
 from common.gateway.call import Call
 from common.gateway.candidates import Movable
 from common.gateway.choice import Target
+from common.gateway.deadlines import Deadlines
 from common.gateway.incoming import Incoming
 from common.gateway.rates import Admitted, RateLimits, used_tokens
 from common.gateway.refusals import Refusal
@@ -27,6 +32,8 @@ from common.gateway.upstream_health import UpstreamHealth
 
 _OF_THE_CREDENTIAL = frozenset({401, 402, 403})
 _NO_SUCH_MODEL = 404
+_OF_BUDGETS = frozenset({"budget_exceeded", "unpriced_model", "unbounded_request"})
+"""Refusals of one model, which another may not meet."""
 
 
 @dataclass(slots=True)
@@ -53,37 +60,43 @@ class Forwarding:
     sender: Sender
     health: UpstreamHealth
 
-    async def send(self, going: Going, before_each: Callable[[], None]) -> Sent:
-        """The reply to pass on. `before_each` is called before each request leaves.
+    async def send(self, going: Going, deadlines: Deadlines, first_byte_s: float) -> Sent:
+        """The reply to pass on.
+
+        Args:
+            going: the call.
+            deadlines: told what is waited for.
+            first_byte_s: seconds after which an upstream without a word has failed.
 
         Raises:
             Refusal: as brownouts, limits, budgets and the sender do.
             UpstreamError: no reply from the last of the chain.
+            TimeoutError: not in time.
         """
-        call, (first, *others) = going.call, going.chain
-        target = self._treated(going, first)
-        going.admitted = await self.rates.admit(going.movable.key, call)
-        order = self._order(going, await self._held(going, target), before_each)
-        for following in others:
-            ended = await self._tried(replace(order, once=True), going)
+        call, chain = going.call, deque(going.chain)
+        target = await self._admitted(going, chain)
+        if isinstance(target, Refusal):
+            raise target
+        while chain:
+            # The end of an attempt comes before that of the call, which goes on.
+            patient = partial(deadlines.expect, "first_byte", 2 * first_byte_s)
+            order = replace(self._order(going, target, patient), once=True)
+            ended = await self._tried(order, going, first_byte_s)
             moves_on = _moves_on(ended)
             self._note(call, failed=moves_on)
             if not moves_on:
                 return _as_it_ended(ended)
             self.brownouts.observe_failure(call)
-            before = (call.destination, call.facts, call.treatment)
             try:
-                target = self._treated(going, following)
-                target = await self._held(going, target, beside=_may_be_billed(ended))
-            except Refusal:
-                call.destination, call.facts, call.treatment = before
-                return _as_it_ended(ended)
+                target = await self._admitted(going, chain, ended)
             except BaseException:  # the client has left, or time is over
                 await _close(ended)
                 raise
+            if isinstance(target, Refusal):
+                return _as_it_ended(ended)
             await _close(ended)
-            order = self._order(going, target, before_each)
-        sent = await self._sent(order, going)
+        awaited = partial(deadlines.expect, "first_byte", first_byte_s)
+        sent = await self._sent(self._order(going, target, awaited), going)
         if len(going.chain) > 1:
             self._note(call, failed=sent.reply.status in PASSING)
         return sent
@@ -94,10 +107,42 @@ class Forwarding:
             going.admitted.release()
             going.admitted.settle(used_tokens(going.call))
 
-    async def _tried(self, order: Order, going: Going) -> "_Ended":
+    async def _admitted(
+        self, going: Going, chain: deque[Target], failed: "_Ended | None" = None
+    ) -> Target | Refusal:
+        """The next of the chain that may be sent, its cost held; if none may, why the first may not.
+
+        Before anything was sent only a hard budget leaves one out: what else refuses a call would
+        refuse it anywhere. `failed` is how the attempt before ended.
+        """
+        call, refused = going.call, None
+        beside = failed is not None and _may_be_billed(failed)
+        known = (call.destination, call.facts, call.treatment, call.fit)
+        while chain:
+            try:
+                target = self._treated(going, chain.popleft())
+                if going.admitted is None:
+                    going.admitted = await self.rates.admit(going.movable.key, call)
+                # What the failed one held is given back with the first hold, and never twice.
+                keeps, beside = beside, True
+                return await self._held(going, target, beside=keeps)
+            except Refusal as refusal:
+                if failed is None and refusal.code not in _OF_BUDGETS:
+                    raise
+                if failed is None and refused is None:
+                    known = (call.destination, call.facts, call.treatment, call.fit)
+                if chain:
+                    call.warnings += (f"{call.facts.model} left out ({refusal.code})",)
+                refused = refused or refusal
+        call.destination, call.facts, call.treatment, call.fit = known
+        assert refused is not None, "a chain has at least one target"
+        return refused
+
+    async def _tried(self, order: Order, going: Going, first_byte_s: float) -> "_Ended":
         try:
-            return await self._sent(order, going)
-        except UpstreamError as error:
+            async with asyncio.timeout(first_byte_s):
+                return await self._sent(order, going)
+        except (UpstreamError, TimeoutError) as error:
             return error
         except Refusal as refusal:
             if refusal.code != "upstream_credential_unavailable":
@@ -119,7 +164,8 @@ class Forwarding:
     def _treated(self, going: Going, target: Target) -> Target:
         """The call as it is to be sent to one of its chain, with what a brownout gives up of it."""
         call, movable = going.call, going.movable
-        call.destination, call.facts, call.treatment = target.destination, target.facts, None
+        call.destination, call.facts = target.destination, target.facts
+        call.treatment = call.fit = None
         return self.brownouts.treat(
             call,
             movable.key,
@@ -164,7 +210,7 @@ class Forwarding:
             self.health.record(call.destination.name, call.facts.model or "", failed=failed)
 
 
-_Ended: TypeAlias = Sent | UpstreamError | Refusal
+_Ended: TypeAlias = Sent | UpstreamError | Refusal | TimeoutError
 
 
 def _moves_on(ended: _Ended) -> bool:
@@ -180,7 +226,7 @@ def _moves_on(ended: _Ended) -> bool:
 def _may_be_billed(ended: _Ended) -> bool:
     if isinstance(ended, Sent):
         return ended.reply.status in AMBIGUOUS_STATUSES
-    return isinstance(ended, UpstreamDisconnected)
+    return isinstance(ended, (UpstreamDisconnected, TimeoutError))
 
 
 async def _close(ended: _Ended) -> None:

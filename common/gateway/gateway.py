@@ -148,9 +148,7 @@ class Gateway:
                 movable = await self._aimed(call, key, shown, incoming, body)
                 chain = await self.routing.chain(call, movable, incoming.headers)
                 going = Going(call, movable, chain, incoming)
-                sent = await self.forwarding.send(
-                    going, lambda: deadlines.expect("first_byte", self.limits.first_byte_s)
-                )
+                sent = await self.forwarding.send(going, deadlines, self.limits.first_byte_s)
                 try:
                     await relay(
                         call,

@@ -223,7 +223,11 @@ class Spending:
                 call.findings.append(self._violated(call, spend, cost, last))
         spend.owed = tuple(owed)
         pairs = zip(spend.held, owed, strict=True)
-        spend.settled = tuple(_settlement(held, nanos) for held, (nanos, _) in pairs)
+        spend.settled = tuple(
+            Settlement(lease=held.head.id, nanos=nanos)
+            for held, (nanos, _) in pairs
+            if held.head is not None
+        )
         spend.unproven = sum(unproven for _, unproven in owed)
 
     async def leave(self, call: Call) -> None:
@@ -308,10 +312,6 @@ def _owed(call: Call, spend: Spend, last: Held) -> tuple[Nanos, Nanos]:
         return last.nanos, max(0, last.nanos - cost.nanos)
     estimate = min(cost.nanos, last.nanos)
     return (last.nanos, last.nanos - estimate) if spend.strict else (estimate, 0)
-
-
-def _settlement(held: Held, nanos: Nanos) -> Settlement:
-    return Settlement(lease=held.head.id if held.head is not None else "", nanos=nanos)
 
 
 def _no_room(asked: Asked, short: NoRoom, found: NoFit | WouldFit, now: datetime) -> Refusal:

@@ -11,6 +11,7 @@ from common.gateway.gateway import Gateway
 from common.gateway.upstream import UpstreamReply, UpstreamRequest
 from tests.gateway.making import START, key_text
 
+TINY_S = 0.03
 PATIENCE_S = 60.0
 """How long a test waits for something that must happen."""
 

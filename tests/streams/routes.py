@@ -1,5 +1,6 @@
 """Rules for tests of calls, and vendors that answer them in turn."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from common.core.ports import Put
 from common.core.secrets import Secret
 from common.gateway.control import CONTROL
 from common.gateway.route_book import ROUTES_CHANGED, routes_ref
-from common.gateway.upstream import UpstreamRequest
+from common.gateway.upstream import UpstreamDisconnected, UpstreamRequest
 from tests.streams.conftest import MakeClient
 from tests.streams.fakes import JSON, OPENAI_REPLY, Client, ScriptedReply
 
@@ -20,7 +21,7 @@ BODY = b'{"model": "gpt-4o",  "messages":[{"role":"user","content":"Hi"}],"max_t
 SOLD = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "gemini": "gemini-2.5-flash"}
 NO_KEY = {"authorization": ""}
 KEYS = {name: Secret(f"sk-{name}") for name in ("openai", "anthropic", "gemini")}
-Turn = ScriptedReply | Exception
+Turn = ScriptedReply | Exception | asyncio.Event
 Rules = Callable[..., Awaitable[None]]
 
 
@@ -36,7 +37,10 @@ def fails(status: int) -> ScriptedReply:
 
 @dataclass(slots=True)
 class ByHost:
-    """Answers by the host that is asked: the next of its turns, and the last one from then on."""
+    """Answers by the host that is asked: the next of its turns, and the last one from then on.
+
+    One that is an event says nothing until it is set.
+    """
 
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     requests: list[UpstreamRequest] = field(default_factory=list)
@@ -46,6 +50,9 @@ class ByHost:
         self.requests.append(request)
         turns = self.turns.get(self.vendor(request), [ok(SOLD[self.vendor(request)])])
         turn = turns.pop(0) if len(turns) > 1 else turns[0]
+        if isinstance(turn, asyncio.Event):
+            await turn.wait()
+            turn = UpstreamDisconnected("x")
         if isinstance(turn, Exception):
             raise turn
         self.replies.append(turn)

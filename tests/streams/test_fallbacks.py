@@ -1,17 +1,21 @@
 """A call whose rule names more than one model: the next one serves it where the first fails."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from common.adapters.sqlite_documents import SqliteDocuments
+from common.gateway.gateway import Limits
 from common.gateway.spending import Spending
 from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
 from common.gateway.upstream_health import LEAST_CALLS, RESTS_S
-from tests.streams.fakes import Client, KeepingBus, ScriptedReply
+from tests.streams.conftest import MakeClient
+from tests.streams.fakes import TINY_S, Client, KeepingBus, ScriptedReply
 from tests.streams.hard_budgets import CHAT, Make, budget, period_of
 from tests.streams.routes import (
     BODY,
+    KEYS,
     NO_KEY,
     ByHost,
     Rules,
@@ -199,3 +203,88 @@ async def test_leaves_no_reply_open_where_time_is_over_before_the_next_attempt(
 
     assert (exchange.status, len(upstream.requests)) == (504, 1)
     assert all(reply.closed for reply in upstream.replies)
+
+
+async def test_is_served_by_the_next_where_the_first_says_nothing_in_time(
+    make_client: MakeClient, upstream: ByHost, bus: KeepingBus, rules: Rules
+) -> None:
+    client = make_client(Limits(first_byte_s=1.0), managed_keys=KEYS)
+    upstream.turns["openai"] = [asyncio.Event()]
+    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
+
+    exchange = await client.call(body=BODY, headers=NO_KEY)
+
+    assert exchange.status == 200
+    assert [each.status for each in bus.only.attempts] == [None, 200]
+    assert bus.only.card == "anthropic/claude-haiku-4-5"
+
+
+async def test_is_504_where_none_says_anything_in_time(
+    make_client: MakeClient, upstream: ByHost, bus: KeepingBus, rules: Rules
+) -> None:
+    client = make_client(Limits(first_byte_s=TINY_S), managed_keys=KEYS)
+    upstream.turns = {"openai": [asyncio.Event()], "anthropic": [asyncio.Event()]}
+    await rules(use("gpt-4o", "anthropic/claude-haiku-4-5"))
+
+    exchange = await client.call(body=BODY, headers=NO_KEY)
+
+    assert (exchange.status, bus.only.error_code) == (504, "upstream_timeout")
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("dear", "code"),
+    [("gpt-5-pro", "budget_exceeded"), ("a-model-without-a-price", "unpriced_model")],
+)
+async def test_leaves_out_what_a_hard_budget_does_not_let_through(
+    client: Client,
+    upstream: ByHost,
+    *,
+    documents: SqliteDocuments,
+    bus: KeepingBus,
+    budget: Make,
+    rules: Rules,
+    dear: str,
+    code: str,
+) -> None:
+    await budget(limit=5_000_000)
+    await rules(use(dear, "gpt-4o-mini", "gpt-4o"))
+
+    exchange = await client.call(CHAT, BODY, headers={"x-gateway-fit": "off"})
+
+    assert (exchange.status, upstream.asked) == (200, [("openai", "gpt-4o-mini")])
+    assert f"{dear} left out ({code})" in exchange.headers["x-gateway-warning"]
+    assert (await period_of(documents)).settled == bus.only.cost_nanos
+
+
+async def test_is_refused_for_its_first_model_where_a_budget_lets_none_through(
+    client: Client, upstream: ByHost, bus: KeepingBus, budget: Make, rules: Rules
+) -> None:
+    await budget(limit=1)
+    await rules(use("gpt-5-pro", "a-model-without-a-price"))
+
+    exchange = await client.call(CHAT, BODY)
+
+    assert (exchange.status, exchange.headers["x-gateway-error"]) == (402, "budget_exceeded")
+    assert (upstream.requests, bus.only.provider, bus.only.settlements) == ([], "openai", ())
+
+
+async def test_goes_on_to_what_there_is_room_for_after_an_attempt_that_may_be_billed(
+    client: Client,
+    upstream: ByHost,
+    *,
+    documents: SqliteDocuments,
+    bus: KeepingBus,
+    budget: Make,
+    rules: Rules,
+) -> None:
+    await budget(limit=5_000_000)
+    upstream.turns["openai"] = [UpstreamDisconnected("x")]
+    await rules(use("gpt-4o", "anthropic/claude-opus-4-5", "gemini/gemini-2.5-flash"))
+
+    exchange = await client.call(CHAT, BODY, headers={"x-gateway-fit": "off"})
+
+    first, second = bus.only.settlements
+    assert (exchange.status, bus.only.card) == (200, "google/gemini-2.5-flash")
+    assert (bus.only.unproven_nanos, second.nanos) == (first.nanos, bus.only.cost_nanos)
+    assert (await period_of(documents)).settled == first.nanos + second.nanos

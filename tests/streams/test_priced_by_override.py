@@ -276,3 +276,18 @@ async def test_estimates_by_own_rates(proxy: Proxy, documents: Documents) -> Non
 
     assert b'"card":"openai/gpt-4o-mini"' in plain
     assert an_override().tag.encode() in own
+
+
+async def test_lets_what_costs_nothing_through_a_budget_that_is_used_up(
+    proxy: Proxy, documents: Documents, budget: Make
+) -> None:
+    await budget(limit=1)
+    free = an_override(kind="prepaid", rates={"input_tokens": 0, "output_tokens": 0})
+    await put(documents, free)
+
+    exchange = await proxy.client.call(body=CAPPED)
+
+    assert exchange.status == 200
+    event = proxy.bus.events[-1]
+    assert isinstance(event, UsageEvent)
+    assert (event.cost_nanos, event.hold_nanos, event.settlements) == (0, 0, ())
