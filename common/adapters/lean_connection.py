@@ -9,11 +9,9 @@ import asyncio
 import select
 from typing import TYPE_CHECKING, Final, cast
 
-import httpx
-
+from common.adapters.lean_errors import BrokeOff, Malformed, ReadTooLate, WrittenTooLate
 from common.adapters.lean_framing import (
     MOST_HEAD_BYTES,
-    BadFraming,
     Chunks,
     ReplyHead,
     has_bare_line_end,
@@ -22,7 +20,9 @@ from common.adapters.lean_framing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+
+    from common.gateway.upstream import UpstreamError
 
 MOST_BUFFERED_BYTES: Final = 65_536
 """Of a body, beyond which no more is read off the connection until the caller has read it."""
@@ -31,17 +31,43 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Exchange:
-    """One request and its reply. `error` is set where the reply ends before its end."""
+    """One request and its reply, an `UpstreamReply` once its head is there.
+
+    `error` is set where the reply ends before its end. `read_s`: how long its next bytes may take.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_buffered",
+        "_changed",
+        "_connection",
+        "_read_s",
+        "complete",
+        "error",
+        "head",
+        "headers",
+        "status",
+        "to_connect",
+        "to_head",
+    )
 
     def __init__(
-        self, connection: "Connection", *, to_head: bool = False, to_connect: bool = False
+        self,
+        connection: "Connection",
+        *,
+        to_head: bool = False,
+        to_connect: bool = False,
+        read_s: float | None = None,
     ) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
         self.head: ReplyHead | None = None
-        self.error: httpx.TransportError | None = None
+        self.error: UpstreamError | None = None
         self.complete = False
         self.to_head = to_head
         self.to_connect = to_connect
         self._connection = connection
+        self._read_s = read_s
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._changed: asyncio.Future[None] | None = None
@@ -51,7 +77,7 @@ class Exchange:
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 
-    def failed(self, error: httpx.TransportError) -> None:
+    def failed(self, error: "UpstreamError") -> None:
         if not self.complete and self.error is None:
             self.error = error
             self.told()
@@ -62,33 +88,47 @@ class Exchange:
         self._buffered += sum(map(len, pieces))
         return self._buffered
 
-    async def reply(self, read_s: float | None, write_s: float | None) -> ReplyHead:
+    async def reply(self, write_s: float | None = None) -> ReplyHead:
         """The reply's head.
 
         Raises:
-            httpx.TransportError: the connection broke before it, or a limit of time passed.
+            UpstreamError: the connection broke before it, or a limit of time passed.
         """
         while self.head is None:
             if self.error is not None:
                 raise self.error
             if self._connection.unsent:
-                await self._change(write_s, httpx.WriteTimeout)
+                await self._change(write_s, WrittenTooLate)
             else:
-                await self._change(read_s, httpx.ReadTimeout)
+                await self._change(self._read_s, ReadTooLate)
         return self.head
 
-    async def read(self, read_s: float | None) -> bytes:
+    async def chunks(self) -> "AsyncIterator[bytes]":
+        """The body, in the pieces in which it arrives.
+
+        Raises:
+            UpstreamDisconnected: it broke off; what came before has been given.
+        """
+        while data := await self.read():
+            yield data
+
+    async def aclose(self) -> None:
+        """Nobody reads on: a reply that is not whole closes its connection."""
+        self._connection.give_up(self)
+        self._buffer = []
+
+    async def read(self) -> bytes:
         """The next bytes of the body; none at its end.
 
         Raises:
-            httpx.TransportError: it broke off; what came before has been read.
+            UpstreamError: it broke off; what came before has been read.
         """
         while not self._buffer:
             if self.complete:
                 return b""
             if self.error is not None:
                 raise self.error
-            await self._change(read_s, httpx.ReadTimeout)
+            await self._change(self._read_s, ReadTooLate)
         data = self.taken()
         self._connection.was_read(self)
         return data
@@ -99,12 +139,7 @@ class Exchange:
         self._buffered = 0
         return buffer[0] if len(buffer) == 1 else b"".join(buffer)
 
-    def leave(self) -> None:
-        """Nobody reads on: a reply that is not whole closes its connection."""
-        self._connection.give_up(self)
-        self._buffer = []
-
-    async def _change(self, most_s: float | None, late: type[httpx.TransportError]) -> None:
+    async def _change(self, most_s: float | None, late: "type[UpstreamError]") -> None:
         self._changed = asyncio.get_running_loop().create_future()
         try:
             if most_s is None:
@@ -159,7 +194,7 @@ class Connection(asyncio.Protocol):
         self.lost = True
         if self._exchange is not None:
             text = "hung up" if exc is None else type(exc).__name__
-            self._exchange.failed(httpx.ReadError(text))
+            self._exchange.failed(BrokeOff(text))
         self._exchange = None
         if self.on_lost is not None:
             self.on_lost(self)
@@ -180,8 +215,8 @@ class Connection(asyncio.Protocol):
                 self._take_head(exchange, data)
             else:
                 self._take_body(exchange, data)
-        except BadFraming as error:
-            exchange.failed(httpx.RemoteProtocolError(str(error)))
+        except Malformed as error:
+            exchange.failed(error)
             self.abort()
 
     def pause_writing(self) -> None:
@@ -246,7 +281,7 @@ class Connection(asyncio.Protocol):
         """Close now; whoever waits is told."""
         self.unsent = memoryview(b"")
         if self._exchange is not None:
-            self._exchange.failed(httpx.ReadError("closed"))
+            self._exchange.failed(BrokeOff("closed"))
             self._exchange = None
         if self._transport is not None:
             self._transport.abort()
@@ -266,27 +301,34 @@ class Connection(asyncio.Protocol):
 
     def _take_head(self, exchange: Exchange, data: bytes) -> None:
         searched = max(len(self._head) - len(_END_OF_HEAD) + 1, 0)
-        self._head += data
+        seen: bytes | bytearray = data
+        if self._head:
+            self._head += data
+            seen = self._head
+        begins = 0
         while True:
-            if not starts_like_a_reply(self._head):
-                raise BadFraming("not a reply of HTTP/1.1")
-            found = self._head.find(_END_OF_HEAD, searched)
-            ends = len(self._head) if found < 0 else found + len(_END_OF_HEAD)
-            if self._head_bytes + ends > MOST_HEAD_BYTES:
-                raise BadFraming("the head is too long")
+            if not starts_like_a_reply(seen, begins):
+                raise Malformed("not a reply of HTTP/1.1")
+            found = seen.find(_END_OF_HEAD, searched)
+            ends = len(seen) if found < 0 else found + len(_END_OF_HEAD)
+            if self._head_bytes + ends - begins > MOST_HEAD_BYTES:
+                raise Malformed("the head is too long")
             if found < 0:
-                if has_bare_line_end(self._head, searched):
-                    raise BadFraming("a line ends without CR")
+                if has_bare_line_end(seen, searched):
+                    raise Malformed("a line ends without CR")
+                if begins or seen is data:
+                    self._head = bytearray(seen[begins:])
                 return
-            head = read_head(bytes(self._head[:ends]), to_head=exchange.to_head)
-            self._head_bytes += ends
-            del self._head[:ends]
+            head = read_head(bytes(seen[begins:ends]), to_head=exchange.to_head)
+            self._head_bytes += ends - begins
+            begins = searched = ends
             if not head.is_interim:
                 break
-            searched = 0
-        rest = bytes(self._head)
-        self._head.clear()
-        exchange.head = head
+        self._head = bytearray()
+        self._begin_body(exchange, head, bytes(seen[ends:]))
+
+    def _begin_body(self, exchange: Exchange, head: ReplyHead, rest: bytes) -> None:
+        exchange.head, exchange.status, exchange.headers = head, head.status, head.headers
         if exchange.to_connect and 200 <= head.status < 300:
             self._tunnelled(exchange, rest)
             return
@@ -299,7 +341,7 @@ class Connection(asyncio.Protocol):
     def _tunnelled(self, exchange: Exchange, rest: bytes) -> None:
         """The proxy is through: from here on it is as if connected to the origin."""
         if rest:
-            raise BadFraming("bytes before anything was asked")
+            raise Malformed("bytes before anything was asked")
         exchange.complete = True
         self._exchange = None
         exchange.told()

@@ -6,11 +6,14 @@ caller's answer to another. httptools reads heads and chunks; what it lets pass 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import httptools
-import httpx
+
+from common.adapters.lean_errors import Malformed, NotARequest
+from common.adapters.lean_urls import Address
 
 MOST_HEAD_BYTES: Final = 65_536
 """Of all heads before a body, interim ones included."""
@@ -20,18 +23,17 @@ MOST_CHUNK_OVERHEAD_BYTES: Final = 16_384
 """Of sizes, extensions and trailers with no byte of a body between them."""
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _LONGEST_LENGTH = 15
-_REQUEST_HEAD = re.compile(
-    rb"[!-~]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)+\r\n"
-)
+_OWN = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""What is said once, by us."""
+_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_OF_NAMES = b"!#$%&'*+.^_`|~-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NOT_OF_VALUES = re.compile(rb"[\r\n\0]")
 _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _END = re.compile(rb"[^\r\n]\r\n\r\n\Z")
 """Of a chunked body. httptools passes over line ends that come after it."""
 _TAIL_BYTES = 5
-
-
-class BadFraming(Exception):
-    """A reply is not written as HTTP/1.1, or says two things about its own end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +56,39 @@ class ReplyHead:
         return self.status < 200
 
 
-def request_head(request: httpx.Request, body_bytes: int) -> bytes:
-    """The request line and the headers, as the caller wrote them, with the length of the body.
+def request_head(
+    method: str, address: Address, headers: Iterable[tuple[bytes, bytes]], body_bytes: int
+) -> bytes:
+    """The request line and the headers, as the caller wrote them, with host and length.
 
     Raises:
-        httpx.LocalProtocolError: a header would be read as something else on the other side, or
-            states another length.
+        NotARequest: a header would be read as something else on the other side, or states another
+            length than the body's.
     """
-    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)]
-    stated: list[bytes] = []
-    for name, value in request.headers.raw:
+    names: list[bytes] = [method.encode()]
+    values: list[bytes] = []
+    lines = [b"%b %b HTTP/1.1" % (names[0], address.target)]
+    host, length = address.host, b"%d" % body_bytes
+    for name, value in headers:
         lowered = name.lower()
-        if lowered == b"transfer-encoding":
+        if lowered in _OWN:
+            if lowered == b"host":
+                host = value
+            elif lowered == b"content-length" and value != length:
+                raise NotARequest("another length is stated than the body has")
             continue
-        if lowered == b"content-length":
-            stated.append(value)
-        lines.append(b"%b: %b\r\n" % (name, value))
-    if stated and stated != [b"%d" % body_bytes]:
-        raise httpx.LocalProtocolError("another length is stated than the body has")
-    if body_bytes and not stated:
-        lines.append(b"content-length: %d\r\n" % body_bytes)
+        names.append(name)
+        values.append(value)
+        lines.append(name + b": " + value)
+    lines.insert(1, b"host: " + host)
+    if body_bytes or method not in _WITHOUT_BODY:
+        lines.append(b"content-length: " + length)
+    values.append(host)
+    malformed = not all(names) or b"".join(names).translate(None, _OF_NAMES)
+    if malformed or _NOT_OF_VALUES.search(b"".join(values)) is not None:
+        raise NotARequest("a header is not written as HTTP/1.1")
     lines.append(b"\r\n")
-    head = b"".join(lines)
-    if head.count(b"\n") != len(lines) or _REQUEST_HEAD.fullmatch(head) is None:
-        raise httpx.LocalProtocolError("a header is not written as HTTP/1.1")
-    return head
+    return b"\r\n".join(lines)
 
 
 def has_bare_line_end(data: bytes | bytearray, begin: int) -> bool:
@@ -86,19 +96,22 @@ def has_bare_line_end(data: bytes | bytearray, begin: int) -> bool:
     return _BARE_LINE_END.search(data, begin) is not None
 
 
-def starts_like_a_reply(data: bytes | bytearray) -> bool:
-    """Whether bytes can be the beginning of a reply's head, as far as they go."""
-    return any(bytes(data[: len(each)]) == each[: len(data)] for each in _VERSIONS)
+def starts_like_a_reply(data: bytes | bytearray, begin: int = 0) -> bool:
+    """Whether bytes can be the beginning of a reply's head from `begin` on, as far as they go."""
+    if data.startswith(_VERSIONS, begin):
+        return True
+    start = bytes(data[begin : begin + len(_VERSIONS[0])])
+    return any(each.startswith(start) for each in _VERSIONS)
 
 
 def read_head(data: bytes, *, to_head: bool = False) -> ReplyHead:
     """Read a whole head, its empty line included. `to_head`: it answers a HEAD request.
 
     Raises:
-        BadFraming: it is malformed, conflicting, or over a limit.
+        Malformed: it is malformed, conflicting, or over a limit.
     """
     if not starts_like_a_reply(data):
-        raise BadFraming("not a reply of HTTP/1.1")
+        raise Malformed("not a reply of HTTP/1.1")
     reading = _Head()
     parser = httptools.HttpResponseParser(reading)
     try:
@@ -106,9 +119,9 @@ def read_head(data: bytes, *, to_head: bool = False) -> ReplyHead:
     except httptools.HttpParserUpgrade:
         pass  # An offer that comes with an ordinary reply; 101 itself is refused below.
     except httptools.HttpParserError:
-        raise BadFraming("malformed head") from None
+        raise Malformed("malformed head") from None
     if not reading.complete:
-        raise BadFraming("malformed head")
+        raise Malformed("malformed head")
     return _framed(parser.get_status_code(), reading, data, to_head=to_head)
 
 
@@ -132,26 +145,31 @@ class _Head:
 
 def _framed(status: int, head: _Head, data: bytes, *, to_head: bool) -> ReplyHead:
     if status < 100 or status == 101:
-        raise BadFraming("a status that is none, or that nobody asked for")
+        raise Malformed("a status that is none, or that nobody asked for")
     if len(head.headers) > MOST_HEADERS or len(head.reason) > MOST_LINE_BYTES:
-        raise BadFraming("too many headers")
-    if any(len(name) + len(value) > MOST_LINE_BYTES for name, value in head.headers):
-        raise BadFraming("a header is too long")
-    named: dict[bytes, list[bytes]] = {}
+        raise Malformed("too many headers")
+    # No header of a head that is short can be too long.
+    if len(data) > MOST_LINE_BYTES and any(
+        len(name) + len(value) > MOST_LINE_BYTES for name, value in head.headers
+    ):
+        raise Malformed("a header is too long")
+    named: dict[bytes, list[bytes]] = {each: [] for each in _FRAMING}
     for name, value in head.headers:
-        named.setdefault(name.lower(), []).append(value)
+        lowered = name.lower()
+        if lowered in named:
+            named[lowered].append(value)
     is_newest = data.startswith(_VERSIONS[0])
-    length = _length(named.get(b"content-length", []))
-    chunked = _is_chunked(named.get(b"transfer-encoding", []))
+    length = _length(named[b"content-length"])
+    chunked = _is_chunked(named[b"transfer-encoding"])
     if chunked and (length is not None or not is_newest):
-        raise BadFraming("two ways to tell the body's end")
+        raise Malformed("two ways to tell the body's end")
     if status < 200 or status == 204:
         if chunked or length:
-            raise BadFraming("a body where none can be")
+            raise Malformed("a body where none can be")
         length = 0
     elif status == 304 or to_head:
         length, chunked = 0, False
-    said_to_close = b"close" in _tokens(named.get(b"connection", []))
+    said_to_close = b"close" in _tokens(named[b"connection"])
     keeps_open = is_newest and not said_to_close and (chunked or length is not None)
     return ReplyHead(status, head.reason, head.headers, length, chunked, keeps_open)
 
@@ -165,7 +183,7 @@ def _length(values: list[bytes]) -> int | None:
         return None
     text = values[0].strip(b" \t")
     if len(values) > 1 or not text.isdigit() or len(text) > _LONGEST_LENGTH:
-        raise BadFraming("no one length")
+        raise Malformed("no one length")
     return int(text)
 
 
@@ -173,7 +191,7 @@ def _is_chunked(values: list[bytes]) -> bool:
     if not values:
         return False
     if [each.strip(b" \t").lower() for each in values] != [b"chunked"]:
-        raise BadFraming("a transfer encoding that is not chunked alone")
+        raise Malformed("a transfer encoding that is not chunked alone")
     return True
 
 
@@ -207,20 +225,21 @@ class Chunks:
         """Take bytes off the connection and give what they hold of the body.
 
         Raises:
-            BadFraming: a chunk is malformed, or there is more about chunks than chunks.
+            Malformed: a chunk is malformed, or there is more about chunks than chunks.
         """
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self.done:
-                raise BadFraming("malformed chunk") from None
+                raise Malformed("malformed chunk") from None
             self.too_much = True
         taken, self._taken = self._taken, []
-        self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+        longer = len(data) >= _TAIL_BYTES
+        self._tail = data[-_TAIL_BYTES:] if longer else (self._tail + data)[-_TAIL_BYTES:]
         if self.done:
             self.too_much = self.too_much or _END.search(self._tail) is None
             return taken
         self._overhead = 0 if taken else self._overhead + len(data)
         if self._overhead > MOST_CHUNK_OVERHEAD_BYTES:
-            raise BadFraming("too much around chunks")
+            raise Malformed("too much around chunks")
         return taken

@@ -1,28 +1,25 @@
-"""How a connection is opened: a name is resolved once, judged, and what was judged is connected to.
+"""How a connection is opened: a name's addresses are judged, and what was judged is connected to.
 
 IPv6 and IPv4 are tried beside each other (RFC 8305). A proxy is asked by CONNECT, and is the one
 that resolves names then. TLS checks the chain and the name, and tells the name (SNI).
 """
 
 import asyncio
-import base64
-import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any, TypeAlias
-
-import httpx
 
 from common.adapters.lean_connection import Connection, Exchange
+from common.adapters.lean_errors import ConnectedTooLate, NotConnected, ProxyRefused
+from common.adapters.lean_names import Names, Place
+from common.adapters.lean_urls import Origin, Proxy
 from common.adapters.reachable import PrivateAddress, may_be_called
+from common.gateway.upstream import UpstreamError
 
 NEXT_ADDRESS_S = 0.25
 """How long one address is tried before the next one is tried beside it (RFC 8305, section 5)."""
-
-Address: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,77 +30,62 @@ class Reach:
     metadata server of the machine.
     """
 
-    tls: ssl.SSLContext
-    proxy: httpx.Proxy | None = None
+    tls: Callable[[], ssl.SSLContext]
+    names: Names
+    proxy: Proxy | None = None
     allow_private: bool = False
     judged: bool = True
 
 
-async def open_connection(
-    reach: Reach, origin: tuple[str, str, int], connect_s: float | None
-) -> Connection:
+async def open_connection(reach: Reach, origin: Origin, connect_s: float | None) -> Connection:
     """A connection to a scheme, host and port, ready for its first request.
 
     Raises:
-        httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError: there is none; nothing of a
-            request was sent.
+        NotConnected, ConnectedTooLate, ProxyRefused: there is none; nothing of a request was sent.
     """
     try:
         async with asyncio.timeout(connect_s):
             return await _open(reach, *origin)
-    except TimeoutError as error:
-        raise httpx.ConnectTimeout("not connected in time") from error
+    except TimeoutError:
+        raise ConnectedTooLate("not connected in time") from None
     except (OSError, UnicodeError, ValueError) as error:
-        raise httpx.ConnectError(type(error).__name__) from error
+        raise NotConnected(type(error).__name__) from None
 
 
 async def _open(reach: Reach, scheme: str, host: str, port: int) -> Connection:
     proxy = reach.proxy
-    if proxy is not None and proxy.url.scheme != "http":
-        raise httpx.UnsupportedProtocol("a proxy is spoken to in plain HTTP")
     if proxy is None:
-        addresses = await _resolve(host, port)
+        places = await reach.names.places(host, port)
         if reach.judged:
-            addresses = _judged(addresses, allow_private=reach.allow_private)
+            places = _judged(places, allow_private=reach.allow_private)
     else:
-        addresses = await _resolve(proxy.url.host, proxy.url.port or 80)
-    connected = await connect_first(addresses)
-    loop = asyncio.get_running_loop()
-    straight = scheme == "https" and proxy is None
+        places = await reach.names.places(proxy.host, proxy.port)
+    connection = await _connection(await connect_first(places))
     try:
-        _, connection = await loop.create_connection(
-            Connection,
-            sock=connected,
-            ssl=reach.tls if straight else None,
-            server_hostname=host if straight else None,
-        )
-    except BaseException:
-        connected.close()
-        raise
-    if proxy is None:
-        return connection
-    try:
-        await _through(connection, proxy, host, port)
+        if proxy is not None:
+            if proxy.by_tls:
+                await _secure(connection, reach.tls(), proxy.host)
+            await _through(connection, proxy, host, port)
         if scheme == "https":
-            await _secure(connection, reach.tls, host)
+            await _secure(connection, reach.tls(), host)
     except BaseException:
         connection.abort()
         raise
     return connection
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
+async def _connection(connected: socket.socket) -> Connection:
     try:
-        literal = ipaddress.ip_address(host)
-    except ValueError:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(family, address) for family, _, _, _, address in found]
-    if literal.version == 4:
-        return [(socket.AF_INET, (host, port))]
-    return [(socket.AF_INET6, (host, port, 0, 0))]
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, sock=connected
+        )
+    except BaseException:
+        connected.close()
+        raise
+    return connection
 
 
-def _judged(addresses: Sequence[Address], *, allow_private: bool) -> list[Address]:
+def _judged(addresses: Sequence[Place], *, allow_private: bool) -> list[Place]:
     kept = [
         each for each in addresses if may_be_called(str(each[1][0]), allow_private=allow_private)
     ]
@@ -113,7 +95,7 @@ def _judged(addresses: Sequence[Address], *, allow_private: bool) -> list[Addres
 
 
 async def connect_first(
-    addresses: Sequence[Address], next_address_s: float = NEXT_ADDRESS_S
+    addresses: Sequence[Place], next_address_s: float = NEXT_ADDRESS_S
 ) -> socket.socket:
     """The first socket that connects. Families take turns; a failure brings the next one forward.
 
@@ -162,7 +144,7 @@ def _close_late(tried: asyncio.Task[socket.socket]) -> None:
         tried.result().close()
 
 
-def _in_turns(addresses: Sequence[Address]) -> list[Address]:
+def _in_turns(addresses: Sequence[Place]) -> list[Place]:
     """The first family first, then one of each."""
     preferred = [each for each in addresses if each[0] == addresses[0][0]]
     others = [each for each in addresses if each[0] != addresses[0][0]]
@@ -170,7 +152,7 @@ def _in_turns(addresses: Sequence[Address]) -> list[Address]:
     return [each for each in turns if each is not None]
 
 
-async def _connected(address: Address) -> socket.socket:
+async def _connected(address: Place) -> socket.socket:
     family, place = address
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -183,31 +165,38 @@ async def _connected(address: Address) -> socket.socket:
     return made
 
 
-async def _through(connection: Connection, proxy: httpx.Proxy, host: str, port: int) -> None:
+async def _through(connection: Connection, proxy: Proxy, host: str, port: int) -> None:
     """Have a proxy connect to the host. Nothing may come after its answer before we speak."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
-    if proxy.raw_auth is not None:
-        token = base64.b64encode(b":".join(proxy.raw_auth)).decode()
-        lines.append(f"proxy-authorization: Basic {token}")
-    head = "\r\n".join([*lines, "", ""]).encode("ascii")
+    head = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n".encode("ascii")
+    if proxy.authorization is not None:
+        head += b"proxy-authorization: " + proxy.authorization + b"\r\n"
     if not connection.is_open:
-        raise httpx.ProxyError("closed at once")
+        raise ProxyRefused("the proxy closed at once")
     exchange = Exchange(connection, to_connect=True)
-    connection.begin(exchange, head)
+    connection.begin(exchange, head + b"\r\n")
     try:
-        answer = await exchange.reply(None, None)
-    except httpx.TransportError as error:
-        raise httpx.ProxyError(type(error).__name__) from error
+        answer = await exchange.reply()
+    except UpstreamError as error:
+        raise ProxyRefused(f"the proxy's answer: {error}") from None
     if not 200 <= answer.status < 300:
-        raise httpx.ProxyError(f"answered {answer.status}")
+        raise ProxyRefused(f"the proxy answered {answer.status}")
 
 
 async def _secure(connection: Connection, tls: ssl.SSLContext, host: str) -> None:
+    """Begin TLS on a connection.
+
+    Apart from connecting: uvloop holds on to what is cancelled while it does both at once.
+    """
     if not connection.is_open:
         raise ConnectionError("closed before TLS began")
-    loop = asyncio.get_running_loop()
-    secured = await loop.start_tls(connection.transport, connection, tls, server_hostname=host)
+    secured = await asyncio.get_running_loop().start_tls(
+        connection.transport,
+        connection,
+        tls,
+        # No certificate has the dot that ends a whole name.
+        server_hostname=host.removesuffix("."),
+    )
     if secured is None:
         raise ConnectionError("closed while TLS began")
     connection.runs_over(secured)

@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-import httpx
-
 from common.adapters.lean_connection import Connection
+from common.adapters.lean_errors import NoPlace, NotConnected
+from common.adapters.lean_urls import Origin
 
 MOST_CONNECTIONS: Final = 1_000
 """To one origin: above a full instance's calls, below a process's files."""
 
-Origin: TypeAlias = tuple[str, str, int]
 Open: TypeAlias = Callable[[Origin, float | None], Awaitable[Connection]]
 
 
@@ -41,8 +40,8 @@ class Pool:
         """A connection on which a request may be begun at once, with no await in between.
 
         Raises:
-            httpx.PoolTimeout: all places were taken for so long.
-            httpx.TransportError: none could be opened; nothing was sent.
+            NoPlace: all places were taken for so long.
+            UpstreamUnreachable: none could be opened; nothing was sent.
         """
         shelf = self._shelves.get(origin)
         if shelf is None:
@@ -58,7 +57,7 @@ class Pool:
             connection.abort()
         if self._closed:
             self._give_back(origin, shelf)
-            raise httpx.ConnectError("the transport is closed")
+            raise NotConnected("the transport is closed")
         try:
             connection = await self._open_to(origin, connect_s)
         except BaseException:
@@ -71,7 +70,7 @@ class Pool:
             connection.on_lost(connection)
         if self._closed or not connection.is_open:
             connection.abort()
-            raise httpx.ConnectError("closed at once")
+            raise NotConnected("closed at once")
         return connection
 
     async def aclose(self) -> None:
@@ -128,7 +127,7 @@ class _Shelf:
         """A connection that came free, or None for the place of one that was lost.
 
         Raises:
-            httpx.PoolTimeout: neither came in time.
+            NoPlace: neither came in time.
         """
         waiting: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
@@ -138,7 +137,7 @@ class _Shelf:
         except BaseException as error:
             self._leave(waiting)
             if isinstance(error, TimeoutError):
-                raise httpx.PoolTimeout(f"all {self._most} connections are in use") from None
+                raise NoPlace(f"all {self._most} connections are in use") from None
             raise
 
     def free(self, connection: Connection) -> None:

@@ -113,6 +113,11 @@ class LocalBus:
         if self._deliveries is None:
             self._deliveries = asyncio.create_task(self._deliver_all())
 
+    @property
+    def is_delivering(self) -> bool:
+        """Whether this process delivers; others may do so from the same file."""
+        return self._deliveries is not None
+
     async def drain(self, deadline_s: float) -> None:
         """Wait until every message is acknowledged or a dead letter, later ones included.
 

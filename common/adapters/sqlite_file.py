@@ -17,8 +17,8 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,10 @@ READER_THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Job(Generic[T]):
-    """A piece of work that waits for the writing thread."""
+    """A piece of work that waits for the writing thread. `answer` is set on its own loop alone."""
 
     work: Callable[[sqlite3.Connection], T]
-    done: Future[T]
+    answer: asyncio.Future[T]
 
 
 class SqliteFile:
@@ -59,6 +59,7 @@ class SqliteFile:
         self._schema = schema
         self._deadline_s = deadline_s
         self._jobs: deque[_Job[Any]] = deque()
+        self._is_called = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         self._opening = threading.Lock()
@@ -71,13 +72,16 @@ class SqliteFile:
             StoreUnavailable: no answer in time; `work` is stored wholly or not at all, now or
                 later.
         """
-        job: _Job[T] = _Job(work, Future())
+        job: _Job[T] = _Job(work, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
-        try:
-            self._writer.submit(self._write_waiting)
-        except RuntimeError:
-            raise self._closed() from None
-        return await self._answer(job.done)
+        if not self._is_called:
+            self._is_called = True  # before the thread can say that it has come
+            try:
+                self._writer.submit(self._write_waiting)
+            except RuntimeError:
+                self._is_called = False
+                raise self._closed() from None
+        return await self._answer(job.answer)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns over one snapshot of the file.
@@ -91,20 +95,22 @@ class SqliteFile:
             future = self._readers.submit(self._read, work)
         except RuntimeError:
             raise self._closed() from None
-        return await self._answer(future)
+        return await self._answer(asyncio.wrap_future(future))
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; every later call raises StoreUnavailable."""
         await asyncio.to_thread(self._close)
 
-    async def _answer(self, future: Future[T]) -> T:
+    async def _answer(self, future: asyncio.Future[T]) -> T:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await asyncio.wrap_future(future)
+                return await future
         except TimeoutError:
             raise self._unavailable(f"no answer within {self._deadline_s:g} s") from None
 
     def _write_waiting(self) -> None:
+        # First: whoever comes behind what is taken now calls again.
+        self._is_called = False
         jobs: list[_Job[Any]] = []
         while self._jobs:
             jobs.append(self._jobs.popleft())
@@ -117,7 +123,7 @@ class SqliteFile:
             self._fail(jobs, error)
             return
         # Callers who gave up while this thread waited for the lock are skipped, never late.
-        jobs = [job for job in jobs if job.done.set_running_or_notify_cancel()]
+        jobs = [job for job in jobs if not job.answer.cancelled()]
         try:
             answers = [_attempt(connection, job.work) for job in jobs]
             connection.execute("COMMIT")
@@ -126,13 +132,10 @@ class SqliteFile:
                 connection.execute("ROLLBACK")
             self._fail(jobs, error)
             return
-        for job, (result, failure) in zip(jobs, answers, strict=True):
-            if failure is None:
-                job.done.set_result(result)
-            elif isinstance(failure, sqlite3.Error):
-                job.done.set_exception(self._unavailable(str(failure)))
-            else:
-                job.done.set_exception(failure)
+        _tell(
+            (job, result, self._unavailable(str(e)) if isinstance(e, sqlite3.Error) else e)
+            for job, (result, e) in zip(jobs, answers, strict=True)
+        )
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -190,15 +193,33 @@ class SqliteFile:
         self._connections.clear()
 
     def _fail(self, jobs: list[_Job[Any]], error: Exception) -> None:
-        for job in jobs:
-            if job.done.running() or job.done.set_running_or_notify_cancel():
-                job.done.set_exception(self._unavailable(str(error)))
+        _tell((job, None, self._unavailable(str(error))) for job in jobs)
 
     def _unavailable(self, cause: str) -> StoreUnavailable:
         return StoreUnavailable(f"{self._path}: {cause}")
 
     def _closed(self) -> StoreUnavailable:
         return self._unavailable("is closed")
+
+
+def _tell(told: Iterable[tuple[_Job[Any], Any, Exception | None]]) -> None:
+    """Hand answers over to the loops that wait for them, to each in one go."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job[Any], Any, Exception | None]]] = {}
+    for each in told:
+        by_loop.setdefault(each[0].answer.get_loop(), []).append(each)
+    for loop, those in by_loop.items():
+        with suppress(RuntimeError):  # it is closed: nobody waits
+            loop.call_soon_threadsafe(_set_answers, those)
+
+
+def _set_answers(told: list[tuple[_Job[Any], Any, Exception | None]]) -> None:
+    for job, result, failure in told:
+        if job.answer.done():  # its caller has given up
+            continue
+        if failure is None:
+            job.answer.set_result(result)
+        else:
+            job.answer.set_exception(failure)
 
 
 def _attempt(

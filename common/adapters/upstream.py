@@ -1,29 +1,14 @@
-"""The connection to LLM providers: `httpx`'s transport interface over aiohttp's client.
+"""The connection to LLM providers, and to whatever else is asked over HTTP: our own transport."""
 
-The one place that chooses the transport. httpx's own pool rescans all connections at each request
-(0.7 ms of CPU, encode/httpx#3215); aiohttp's does not.
-"""
-
-import ipaddress
-import socket
 import ssl
-from collections.abc import AsyncIterator
-from functools import lru_cache
-from typing import Protocol
+from functools import cache
 
-import aiohttp
-import httpx
-from aiohttp.abc import ResolveResult
-from httpx_aiohttp import AiohttpTransport
-
-from common.adapters.reachable import PrivateAddress, may_be_called
-from common.gateway.upstream import (
-    UpstreamDisconnected,
-    UpstreamReply,
-    UpstreamRequest,
-    UpstreamUnreachable,
-)
-from common.gateway.upstream_records import is_of_metadata, is_public
+from common.adapters.lean_client import LeanClient, Patience
+from common.adapters.lean_names import Names
+from common.adapters.lean_opening import Reach
+from common.adapters.lean_urls import read_proxy, read_url
+from common.adapters.reachable import PrivateAddress
+from common.gateway.upstream import UpstreamReply, UpstreamRequest, UpstreamUnreachable
 
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 50.0
@@ -31,177 +16,52 @@ KEEP_ALIVE_S = 50.0
 other side's closing may have been billed, for all that is known here."""
 PRIVATE_KEEP_ALIVE_S = 4.0
 """Below the 5 s of uvicorn and Node, which model servers of one's own run on."""
-_TIMEOUTS = {"connect": CONNECT_TIMEOUT_S}
-_NEVER_CONNECTED_BY_AIOHTTP = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.InvalidURL,
-)
-_NEVER_CONNECTED = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
-
-
-class MakeTransport(Protocol):
-    """Makes a transport for one proxy and reach; `keep_alive_s` is for how long one may idle."""
-
-    def __call__(
-        self, proxy: str | None, *, keep_alive_s: float, allow_private: bool, to_metadata: bool
-    ) -> httpx.AsyncBaseTransport: ...
-
-
-def aiohttp_transport(
-    proxy: str | None = None,
-    *,
-    keep_alive_s: float,
-    allow_private: bool = False,
-    to_metadata: bool = False,
-) -> httpx.AsyncBaseTransport:
-    """The transport in use. Made inside a running event loop, once per process, proxy and reach."""
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0,
-            keepalive_timeout=keep_alive_s,
-            ssl=ssl.create_default_context(),
-            resolver=None if to_metadata or proxy else JudgingResolver(allow_private=allow_private),
-        ),
-        # A provider's cookie belongs to one caller and must never travel with another's call.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        # It would ask a thread for ~/.netrc and the proxy variables at each call (a quarter of a
-        # call's CPU), and a netrc entry would put a credential of its own into the request.
-        trust_env=False,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-    )
-    return AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
-
-
-class JudgingResolver(aiohttp.ThreadedResolver):
-    """Resolves names as the system does, and leaves out addresses inside the own network.
-
-    With `allow_private` only link-local ones are left out.
-    """
-
-    def __init__(self, *, allow_private: bool = False) -> None:
-        super().__init__()
-        self._allow_private = allow_private
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await super().resolve(host, port, family)
-        open_to_calls = [
-            each for each in found if may_be_called(each["host"], allow_private=self._allow_private)
-        ]
-        if not open_to_calls:
-            raise PrivateAddress(f"{host} leads inside the own network")
-        return open_to_calls
-
-
-@lru_cache(1_000)
-def _is_private_literal(host: str) -> bool:
-    """Addresses that stand in a URL themselves are never resolved."""
-    try:
-        return not is_public(ipaddress.ip_address(host))
-    except ValueError:
-        return False
-
-
-_is_of_metadata = lru_cache(1_000)(is_of_metadata)
+_PATIENCE = Patience(connect_s=CONNECT_TIMEOUT_S)
 
 
 class HttpUpstream:
-    """`Upstream` over httpx transports, made on first use.
+    """`Upstream` over clients of ours, made on first use, inside a running event loop.
 
     `https_proxy` is the proxy that providers are reached through; what is addressed by http, which
     only private upstreams may be, is reached directly.
     """
 
-    def __init__(
-        self, https_proxy: str | None = None, make: MakeTransport = aiohttp_transport
-    ) -> None:
-        self._https_proxy = https_proxy
-        self._make = make
-        self._transports: dict[tuple[bool, bool, bool], httpx.AsyncBaseTransport] = {}
+    def __init__(self, https_proxy: str | None = None) -> None:
+        self._https_proxy = read_proxy(https_proxy) if https_proxy else None
+        # Reads some hundred certificates: once, and only where TLS is spoken.
+        self._tls = cache(ssl.create_default_context)
+        self._clients: dict[tuple[bool, bool, bool], LeanClient] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        outgoing = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.body or None,
-            extensions={"timeout": _TIMEOUTS},
-        )
-        host = outgoing.url.host
-        inside = not request.allow_private and _is_private_literal(host)
-        if inside or (not request.to_metadata and _is_of_metadata(host)):
+        address = read_url(request.url)
+        if (address.is_inside and not request.allow_private) or (
+            address.is_of_metadata and not request.to_metadata
+        ):
             raise UpstreamUnreachable(PrivateAddress.__name__)
-        transport = self._transport(request)
-        try:
-            response = await transport.handle_async_request(outgoing)
-        except httpx.TransportError as error:
-            raise _told_apart(error) from None
-        except UnicodeError:
-            raise UpstreamUnreachable("no such name") from None
-        except aiohttp.ClientError as error:
-            # A malformed reply, which httpx-aiohttp has no error for.
-            raise UpstreamDisconnected(type(error).__name__) from None
-        return HttpReply(response)
+        by_https = address.origin[0] == "https"
+        client = self._client(
+            by_https=by_https,
+            allow_private=request.allow_private,
+            to_metadata=request.to_metadata,
+        )
+        return await client.send(request.method, address, request.headers, request.body, _PATIENCE)
 
-    def _transport(self, request: UpstreamRequest) -> httpx.AsyncBaseTransport:
-        kind = request.url.startswith("https:"), request.allow_private, request.to_metadata
-        if kind not in self._transports:
-            by_https, allow_private, to_metadata = kind
-            self._transports[kind] = self._make(
+    def _client(self, *, by_https: bool, allow_private: bool, to_metadata: bool) -> LeanClient:
+        kind = by_https, allow_private, to_metadata
+        client = self._clients.get(kind)
+        if client is None:
+            reach = Reach(
+                self._tls,
+                Names(),
                 self._https_proxy if by_https else None,
-                keep_alive_s=PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S,
                 allow_private=allow_private,
-                to_metadata=to_metadata,
+                judged=not to_metadata,
             )
-        return self._transports[kind]
+            keep_alive_s = PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S
+            client = self._clients[kind] = LeanClient(reach, keep_alive_s=keep_alive_s)
+        return client
 
     async def aclose(self) -> None:
-        for transport in self._transports.values():
-            await transport.aclose()
-        self._transports.clear()
-
-
-class HttpReply:
-    """A reply whose body is read as it arrives."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-        self.headers = response.headers.raw
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.stream:  # type: ignore[union-attr] # async by contract
-                yield chunk
-        except (httpx.TransportError, aiohttp.ClientError) as error:
-            raise UpstreamDisconnected(type(error).__name__) from None
-
-    async def aclose(self) -> None:
-        await self._response.stream.aclose()  # type: ignore[union-attr] # async by contract
-
-
-def _told_apart(error: httpx.TransportError) -> UpstreamUnreachable | UpstreamDisconnected:
-    """Whether anything can have been sent: only a failed connection is known to cost nothing.
-
-    httpx-aiohttp maps a server that hangs up to ConnectTimeout, so its cause decides.
-    """
-    cause = error.__cause__
-    if isinstance(getattr(cause, "os_error", cause), PrivateAddress):
-        return UpstreamUnreachable(PrivateAddress.__name__)
-    if isinstance(cause, aiohttp.ClientError):
-        never_connected = isinstance(cause, _NEVER_CONNECTED_BY_AIOHTTP)
-    else:
-        never_connected = isinstance(error, _NEVER_CONNECTED)
-    kind = UpstreamUnreachable if never_connected else UpstreamDisconnected
-    return kind(type(cause or error).__name__)
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()

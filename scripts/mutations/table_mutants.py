@@ -147,7 +147,8 @@ def _listed(field: Field, known: Mapping[str, list[str]]) -> Iterator[Change]:
         yield _with(field, "reference", f"to {other}", other)
     if inside == "types":
         begin = f"{field.value.split('.')[0]}."
-        yield _with(field, "wider", f"to {begin}", begin)
+        if begin != field.value:
+            yield _with(field, "wider", f"to {begin}", begin)
     if field.path[-1] == "command":
         yield _with(field, "reference", "to usage.call", "usage.call")
 

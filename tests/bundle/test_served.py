@@ -149,7 +149,7 @@ def test_imports_nothing_that_its_requirements_do_not_name(
     assert found["status"] == 200
     assert undeclared == {}
     assert {module.partition(".")[0] for module in found["owners"]} & NEVER == set()
-    assert {"aiohttp", "orjson", "pydantic"} <= set(found["owners"])
+    assert {"httptools", "orjson", "pydantic"} <= set(found["owners"])
 
 
 async def test_serves_on_the_engines_of_the_cloud(

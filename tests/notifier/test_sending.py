@@ -1,6 +1,7 @@
 """What leaves, where it may go, and what is made of an answer."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -214,10 +215,10 @@ async def test_does_not_open_the_own_network_for_others_on_a_laptop() -> None:
 async def test_sends_nothing_to_a_public_name_that_leads_inside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def inside(*_args: object, **_options: object) -> list[dict[str, object]]:
-        return [{"host": "10.0.0.1", "port": 443, "hostname": HOST, "family": 2, "proto": 6}]
+    def inside(*_args: object, **_options: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
 
-    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", inside)
+    monkeypatch.setattr(socket, "getaddrinfo", inside)
     upstream = HttpUpstream()
 
     result = await ChannelSender(upstream, SetClock()).send(POST)

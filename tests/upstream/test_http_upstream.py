@@ -10,35 +10,32 @@ import pytest
 import uvicorn
 
 import common.adapters.upstream as upstream_adapter
-from common.adapters.lean_transport import lean_transport
 from common.adapters.reachable import PrivateAddress
-from common.adapters.upstream import (
-    HttpUpstream,
-    JudgingResolver,
-    MakeTransport,
-    aiohttp_transport,
-)
+from common.adapters.upstream import HttpUpstream
 from common.gateway.upstream import (
     UpstreamDisconnected,
     UpstreamReply,
     UpstreamRequest,
     UpstreamUnreachable,
 )
+from tests.upstream.over_aiohttp import AiohttpUpstream, JudgingResolver
 
+Connection: TypeAlias = HttpUpstream | AiohttpUpstream
+MakeUpstream: TypeAlias = type[HttpUpstream] | type[AiohttpUpstream]
 Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
-@pytest.fixture(params=[aiohttp_transport, lean_transport])
-def make(request: pytest.FixtureRequest) -> MakeTransport:
-    kind: MakeTransport = request.param
+@pytest.fixture(params=[AiohttpUpstream, HttpUpstream])
+def make(request: pytest.FixtureRequest) -> MakeUpstream:
+    kind: MakeUpstream = request.param
     return kind
 
 
 @pytest.fixture
-async def upstream(make: MakeTransport) -> AsyncIterator[HttpUpstream]:
-    connection = HttpUpstream(make=make)
+async def upstream(make: MakeUpstream) -> AsyncIterator[Connection]:
+    connection = make()
     yield connection
     await connection.aclose()
 
@@ -89,7 +86,7 @@ async def _body(reply: UpstreamReply) -> bytes:
     return b"".join([chunk async for chunk in reply.chunks()])
 
 
-async def test_sends_the_headers_it_is_given_and_no_others(upstream: HttpUpstream) -> None:
+async def test_sends_the_headers_it_is_given_and_no_others(upstream: Connection) -> None:
     provider = Provider(OK)
 
     async with provider.running() as url:
@@ -104,7 +101,7 @@ async def test_sends_the_headers_it_is_given_and_no_others(upstream: HttpUpstrea
     assert provider.bodies == [b'{"a":1}']
 
 
-async def test_keeps_no_cookie_of_one_call_for_the_next(upstream: HttpUpstream) -> None:
+async def test_keeps_no_cookie_of_one_call_for_the_next(upstream: Connection) -> None:
     provider = Provider(OK.replace(b"\r\n\r\n", b"\r\nset-cookie: session=1; Path=/\r\n\r\n", 1))
 
     async with provider.running() as url:
@@ -118,7 +115,7 @@ async def test_keeps_no_cookie_of_one_call_for_the_next(upstream: HttpUpstream) 
     assert b"cookie" not in provider.heads[1].lower()
 
 
-async def test_follows_no_redirect(upstream: HttpUpstream) -> None:
+async def test_follows_no_redirect(upstream: Connection) -> None:
     provider = Provider(b"HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n")
 
     async with provider.running() as url:
@@ -129,7 +126,7 @@ async def test_follows_no_redirect(upstream: HttpUpstream) -> None:
     assert (reply.status, len(provider.heads)) == (302, 1)
 
 
-async def test_decodes_nothing(upstream: HttpUpstream) -> None:
+async def test_decodes_nothing(upstream: Connection) -> None:
     encoded = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8bxy"
 
     async with Provider(encoded).running() as url:
@@ -142,7 +139,7 @@ async def test_decodes_nothing(upstream: HttpUpstream) -> None:
     assert (b"content-encoding", b"gzip") in reply.headers
 
 
-async def test_knows_that_nothing_was_sent_where_nobody_listens(upstream: HttpUpstream) -> None:
+async def test_knows_that_nothing_was_sent_where_nobody_listens(upstream: Connection) -> None:
     server = await asyncio.start_server(Provider(OK).serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
@@ -153,7 +150,7 @@ async def test_knows_that_nothing_was_sent_where_nobody_listens(upstream: HttpUp
 
 
 async def test_knows_that_nothing_was_sent_where_the_name_is_unknown(
-    upstream: HttpUpstream,
+    upstream: Connection,
 ) -> None:
     with pytest.raises(UpstreamUnreachable):
         await upstream.send(request("http://no-such-host.invalid/"))
@@ -161,7 +158,7 @@ async def test_knows_that_nothing_was_sent_where_the_name_is_unknown(
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"ICY 200 OK\r\n\r\n"])
 async def test_tells_a_provider_that_hangs_up_before_its_answer(
-    upstream: HttpUpstream, answer: bytes
+    upstream: Connection, answer: bytes
 ) -> None:
     async with Provider(answer, hang_up=True).running() as url:
         with pytest.raises(UpstreamDisconnected):
@@ -177,7 +174,7 @@ async def test_tells_a_provider_that_hangs_up_before_its_answer(
     ],
 )
 async def test_gives_what_came_and_tells_that_it_broke_off(
-    upstream: HttpUpstream, answer: bytes
+    upstream: Connection, answer: bytes
 ) -> None:
     received = []
 
@@ -192,7 +189,7 @@ async def test_gives_what_came_and_tells_that_it_broke_off(
     assert b"".join(received) == b"{}"
 
 
-async def test_closes_the_connection_of_a_reply_that_was_left(upstream: HttpUpstream) -> None:
+async def test_closes_the_connection_of_a_reply_that_was_left(upstream: Connection) -> None:
     """So that the provider stops generating."""
     provider = Provider(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n")
 
@@ -208,11 +205,11 @@ async def test_closes_the_connection_of_a_reply_that_was_left(upstream: HttpUpst
         await upstream.aclose()
 
 
-async def test_speaks_to_https_providers_through_the_proxy_alone(make: MakeTransport) -> None:
+async def test_speaks_to_https_providers_through_the_proxy_alone(make: MakeUpstream) -> None:
     proxy = Provider(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
 
     async with proxy.running() as url:
-        upstream = HttpUpstream(https_proxy=url.removesuffix("/v1/x"), make=make)
+        upstream = make(url.removesuffix("/v1/x"))
         with pytest.raises(UpstreamUnreachable):
             await upstream.send(request("https://api.provider.invalid/v1/x"))
         await upstream.aclose()
@@ -221,7 +218,7 @@ async def test_speaks_to_https_providers_through_the_proxy_alone(make: MakeTrans
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
-async def test_reaches_no_address_inside_the_own_network(upstream: HttpUpstream, host: str) -> None:
+async def test_reaches_no_address_inside_the_own_network(upstream: Connection, host: str) -> None:
     """Also not by a name that leads there."""
     provider = Provider(OK)
     async with provider.running() as url:
@@ -233,7 +230,7 @@ async def test_reaches_no_address_inside_the_own_network(upstream: HttpUpstream,
     assert provider.connections == 0
 
 
-async def test_reaches_it_where_that_is_meant(upstream: HttpUpstream) -> None:
+async def test_reaches_it_where_that_is_meant(upstream: Connection) -> None:
     provider = Provider(OK)
     async with provider.running() as url:
         reply = await upstream.send(request(url.replace("127.0.0.1", "localhost")))
@@ -246,7 +243,7 @@ async def test_reaches_it_where_that_is_meant(upstream: HttpUpstream) -> None:
     ["169.254.169.254", "2852039166", "[fe80::1]", "[fe80::1%25lo]", "metadata.google.internal"],
 )
 async def test_reaches_no_metadata_server_even_where_private_addresses_are_meant(
-    upstream: HttpUpstream, host: str
+    upstream: Connection, host: str
 ) -> None:
     with pytest.raises(UpstreamUnreachable, match="PrivateAddress"):
         await upstream.send(request(f"http://{host}/v1/x"))
@@ -269,7 +266,7 @@ def test_leaves_a_server_of_ones_own_before_that_server_closes() -> None:
 
 
 async def test_closes_what_is_idle_at_a_server_of_ones_own(
-    upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch
+    upstream: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream_adapter, "PRIVATE_KEEP_ALIVE_S", 0.01)
     provider = Provider(OK)

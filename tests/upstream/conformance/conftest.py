@@ -4,14 +4,21 @@ uvloop is what functions run on; its transports close, pause and write in an ord
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import pytest
 import uvloop
 
 from common.adapters.lean_transport import LeanTransport, lean_transport
-from common.adapters.upstream import MakeTransport, aiohttp_transport
+from common.adapters.upstream import HttpUpstream
+from scripts.benchmark.tls import Certificates, make_certificates
+from tests.upstream.over_aiohttp import AiohttpUpstream, MakeTransport, aiohttp_transport
+
+MakeUpstream: TypeAlias = type[HttpUpstream] | type[AiohttpUpstream]
 
 KEEP_ALIVE_S = 60.0
 
@@ -30,6 +37,31 @@ def make(kind: str) -> MakeTransport:
     return lean_transport if kind == "lean" else aiohttp_transport
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(Path(tmp_path_factory.mktemp("tls")) / "made")
+
+
+@pytest.fixture
+def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority is among the system's, as far as OpenSSL is told."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+
+
+@pytest.fixture
+def tls(certificates: Certificates) -> ssl.SSLContext:
+    """What a provider on this machine serves with."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.provider)
+    return context
+
+
+@pytest.fixture
+def connects(kind: str) -> MakeUpstream:
+    """As the gateway sees it."""
+    return HttpUpstream if kind == "lean" else AiohttpUpstream
+
+
 @pytest.fixture
 async def transport(make: MakeTransport) -> AsyncIterator[httpx.AsyncBaseTransport]:
     made = make(None, keep_alive_s=KEEP_ALIVE_S, allow_private=True, to_metadata=False)
@@ -43,4 +75,4 @@ async def lean() -> AsyncIterator[LeanTransport]:
     made = lean_transport(None, keep_alive_s=KEEP_ALIVE_S, allow_private=True)
     yield made
     await made.aclose()
-    assert made.pool.places_taken == 0
+    assert made.client.pool.places_taken == 0

@@ -8,10 +8,11 @@ import ssl
 import httpx
 import pytest
 
+from common.adapters.lean_client import LeanClient
 from common.adapters.lean_connection import MOST_BUFFERED_BYTES, Connection
+from common.adapters.lean_names import Names
 from common.adapters.lean_opening import Reach, connect_first
 from common.adapters.lean_transport import LeanTransport
-from common.adapters.upstream import MakeTransport
 from tests.upstream.conformance.scripted import (
     DEADLINE_S,
     Line,
@@ -21,6 +22,7 @@ from tests.upstream.conformance.scripted import (
     call,
     whole,
 )
+from tests.upstream.over_aiohttp import MakeTransport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -199,6 +201,7 @@ async def test_holds_little_of_what_a_slow_reader_leaves(lean: LeanTransport) ->
             line.writer.write(piece)
             await line.writer.drain()
             sent += len(piece)
+        await line.hear_closing()
 
     async with Server(pours).running() as port:
         response = await lean.handle_async_request(call(port))
@@ -260,8 +263,8 @@ async def test_closes_what_was_idle_for_long(make: MakeTransport) -> None:
 
 
 def limited(most: int) -> LeanTransport:
-    reach = Reach(ssl.create_default_context(), allow_private=True)
-    return LeanTransport(reach, keep_alive_s=60, most_connections=most)
+    reach = Reach(ssl.create_default_context, Names(), allow_private=True)
+    return LeanTransport(LeanClient(reach, keep_alive_s=60, most_connections=most))
 
 
 async def test_waits_for_a_place_and_takes_turns() -> None:
@@ -273,7 +276,7 @@ async def test_waits_for_a_place_and_takes_turns() -> None:
 
     assert answered == [(200, b"{}")] * 30
     assert len(server.lines) == 2
-    assert transport.pool.places_taken == 0
+    assert transport.client.pool.places_taken == 0
 
 
 async def test_waits_no_longer_for_a_place_than_it_may() -> None:
@@ -296,7 +299,7 @@ async def test_waits_no_longer_for_a_place_than_it_may() -> None:
         await asyncio.gather(first, leaving, return_exceptions=True)
         await transport.aclose()
 
-    assert transport.pool.places_taken == 0
+    assert transport.client.pool.places_taken == 0
     assert len(server.lines) == 2
 
 
@@ -305,7 +308,7 @@ async def test_hands_on_what_it_was_handed_when_it_had_left(handed: str) -> None
     transport, server = limited(1), Server(answers(OK))
 
     async with server.running() as port:
-        held = await transport.pool.acquire(
+        held = await transport.client.pool.acquire(
             ("http", "127.0.0.1", port), connect_s=None, pool_s=None
         )
         leaving, next_one = (asyncio.create_task(whole(transport, call(port))) for _ in range(2))
@@ -329,7 +332,7 @@ async def test_hands_on_what_it_was_handed_when_it_had_left(handed: str) -> None
         assert leaving.cancelled()
         await transport.aclose()
 
-    assert transport.pool.places_taken == 0
+    assert transport.client.pool.places_taken == 0
     assert len(server.lines) == (2 if handed == "a place" else 1)
 
 
@@ -342,7 +345,7 @@ async def test_keeps_the_place_of_no_connection_that_failed() -> None:
         with pytest.raises(httpx.ConnectError):
             await whole(transport, call(port))
 
-    assert transport.pool.places_taken == 0
+    assert transport.client.pool.places_taken == 0
     await transport.aclose()
 
 
@@ -357,7 +360,7 @@ async def test_a_closed_transport_calls_nobody() -> None:
         with pytest.raises(httpx.ConnectError):
             await whole(transport, call(port))
 
-    assert transport.pool.places_taken == 0
+    assert transport.client.pool.places_taken == 0
 
 
 async def test_tries_the_next_address_beside_one_that_does_not_answer() -> None:

@@ -6,19 +6,40 @@
 import asyncio
 import gc
 import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from random import Random
 
 import httpx
+import pytest
 
 from common.adapters.lean_connection import Connection, Exchange
 from common.adapters.lean_transport import LeanTransport, lean_transport
-from common.adapters.upstream import MakeTransport
 from tests.upstream.conformance.scripted import Line, Server, call, whole
+from tests.upstream.over_aiohttp import MakeTransport
 
 CALLS = int(os.environ.get("LAW_CALLS", "3000"))
 AT_ONCE = 50
 FAULTS = 0.05
+BY_TLS = 0.3
 SEED = 20261122
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The same provider at two origins, of which one speaks TLS."""
+
+    port: int
+    tls_port: int
+    plain: Server
+    secured: Server
+
+    def call(self, body: bytes, *, by_tls: bool) -> httpx.Request:
+        if by_tls:
+            return call(self.tls_port, body, scheme="https")
+        return call(self.port, body)
 
 
 def pieces_of(reply: bytes, random: Random) -> list[bytes]:
@@ -61,7 +82,14 @@ async def answer_badly(line: Line, body: bytes, random: Random) -> None:
     raise ConnectionError
 
 
-def provider(random: Random) -> Server:
+@asynccontextmanager
+async def providers(random: Random, tls: ssl.SSLContext) -> AsyncIterator[Providers]:
+    plain, secured = provider(random), provider(random, tls)
+    async with plain.running() as port, secured.running() as tls_port:
+        yield Providers(port, tls_port, plain, secured)
+
+
+def provider(random: Random, tls: ssl.SSLContext | None = None) -> Server:
     async def script(line: Line) -> None:
         while True:
             body = await line.request()
@@ -71,10 +99,12 @@ def provider(random: Random) -> Server:
                 await answer_badly(line, body, random)
             await line.send(*pieces_of(answer_to(body, random), random))
 
-    return Server(script)
+    return Server(script, tls=tls)
 
 
-async def calls(transport: httpx.AsyncBaseTransport, port: int, random: Random) -> dict[str, int]:
+async def calls(
+    transport: httpx.AsyncBaseTransport, asked_of: Providers, random: Random
+) -> dict[str, int]:
     """How the calls ended. A call that is answered is answered with its own words."""
     ends = {"whole": 0, "broken": 0, "left": 0}
     numbers = iter(range(CALLS))
@@ -82,7 +112,8 @@ async def calls(transport: httpx.AsyncBaseTransport, port: int, random: Random) 
     async def one_after_another() -> None:
         for number in numbers:
             body = b"%d:" % number + b"x" * random.randrange(3_000)
-            asked = asyncio.create_task(whole(transport, call(port, body)))
+            request = asked_of.call(body, by_tls=random.random() < BY_TLS)
+            asked = asyncio.create_task(whole(transport, request))
             if random.random() < FAULTS:
                 for _ in range(random.randrange(12)):
                     await asyncio.sleep(0)
@@ -105,13 +136,13 @@ async def calls(transport: httpx.AsyncBaseTransport, port: int, random: Random) 
     return ends
 
 
-async def test_mixes_no_answers_up(make: MakeTransport) -> None:
+@pytest.mark.usefixtures("trusted")
+async def test_mixes_no_answers_up(make: MakeTransport, tls: ssl.SSLContext) -> None:
     random = Random(SEED)
     transport = make(None, keep_alive_s=60, allow_private=True, to_metadata=False)
-    server = provider(random)
 
-    async with server.running() as port:
-        ends = await calls(transport, port, random)
+    async with providers(random, tls) as asked_of:
+        ends = await calls(transport, asked_of, random)
         await transport.aclose()
 
     assert sum(ends.values()) == CALLS
@@ -119,19 +150,19 @@ async def test_mixes_no_answers_up(make: MakeTransport) -> None:
     assert min(ends.values()) > 0
 
 
-async def test_leaves_nothing_behind() -> None:
+@pytest.mark.usefixtures("trusted")
+async def test_leaves_nothing_behind(tls: ssl.SSLContext) -> None:
     random = Random(SEED)
     transport: LeanTransport = lean_transport(None, keep_alive_s=60, allow_private=True)
-    server = provider(random)
 
-    async with server.running() as port:
-        await calls(transport, port, random)
-        assert transport.pool.places_taken <= AT_ONCE
-        assert len(server.lines) > AT_ONCE
+    async with providers(random, tls) as asked_of:
+        await calls(transport, asked_of, random)
+        assert transport.client.pool.places_taken <= 2 * AT_ONCE
+        assert min(len(each.lines) for each in (asked_of.plain, asked_of.secured)) > AT_ONCE
         await transport.aclose()
 
-    assert transport.pool.places_taken == 0
-    del server
+    assert transport.client.pool.places_taken == 0
+    del asked_of
     gc.collect()
     left = [each for each in gc.get_objects() if isinstance(each, Connection | Exchange)]
     assert left == []

@@ -1,30 +1,26 @@
 """TLS to providers: the chain and the name are checked, and what is asked is said by SNI."""
 
 import asyncio
+import gc
 import ssl
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
 
-from common.adapters.upstream import HttpUpstream, MakeTransport
-from common.gateway.upstream import UpstreamDisconnected, UpstreamRequest, UpstreamUnreachable
-from scripts.benchmark.tls import Certificates, make_certificates
-from tests.upstream.conformance.scripted import DEADLINE_S, Line, Server, answers
+from common.adapters.lean_connection import Connection
+from common.adapters.lean_transport import lean_transport
+from common.gateway.upstream import (
+    Upstream,
+    UpstreamDisconnected,
+    UpstreamRequest,
+    UpstreamUnreachable,
+)
+from tests.upstream.conformance.conftest import MakeUpstream
+from tests.upstream.conformance.scripted import DEADLINE_S, Line, Server, answers, call, whole
+from tests.upstream.over_aiohttp import MakeTransport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(Path(tmp_path_factory.mktemp("tls")) / "made")
-
-
-@pytest.fixture
-def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The authority is among the system's, as far as OpenSSL is told."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
 
 
 @pytest.fixture
@@ -34,18 +30,16 @@ def names() -> list[str | None]:
 
 
 @pytest.fixture
-def tls(certificates: Certificates, names: list[str | None]) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates.provider)
-    context.sni_callback = lambda _, name, __: names.append(name)
-    return context
+def tls(tls: ssl.SSLContext, names: list[str | None]) -> ssl.SSLContext:
+    tls.sni_callback = lambda _, name, __: names.append(name)
+    return tls
 
 
 def request(host: str, port: int, body: bytes = b"{}") -> UpstreamRequest:
     return UpstreamRequest("POST", f"https://{host}:{port}/v1/x", [], body, allow_private=True)
 
 
-async def body_of(upstream: HttpUpstream, asked: UpstreamRequest) -> bytes:
+async def body_of(upstream: Upstream, asked: UpstreamRequest) -> bytes:
     async with asyncio.timeout(DEADLINE_S):
         reply = await upstream.send(asked)
         body = b"".join([chunk async for chunk in reply.chunks()])
@@ -55,9 +49,9 @@ async def body_of(upstream: HttpUpstream, asked: UpstreamRequest) -> bytes:
 
 @pytest.mark.usefixtures("trusted")
 async def test_speaks_to_a_provider_it_knows_by_name(
-    make: MakeTransport, tls: ssl.SSLContext, names: list[str | None]
+    connects: MakeUpstream, tls: ssl.SSLContext, names: list[str | None]
 ) -> None:
-    server, upstream = Server(answers(OK), tls=tls), HttpUpstream(make=make)
+    server, upstream = Server(answers(OK), tls=tls), connects()
 
     async with server.running() as port:
         for _ in range(3):
@@ -69,10 +63,10 @@ async def test_speaks_to_a_provider_it_knows_by_name(
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_sends_and_reads_what_is_large(make: MakeTransport, tls: ssl.SSLContext) -> None:
+async def test_sends_and_reads_what_is_large(connects: MakeUpstream, tls: ssl.SSLContext) -> None:
     answer = b"a" * 3_000_000
     large = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer
-    server, upstream = Server(answers(large), tls=tls), HttpUpstream(make=make)
+    server, upstream = Server(answers(large), tls=tls), connects()
     sent = bytes(range(256)) * 3_900
 
     async with server.running() as port:
@@ -84,9 +78,9 @@ async def test_sends_and_reads_what_is_large(make: MakeTransport, tls: ssl.SSLCo
 
 
 async def test_trusts_no_authority_that_nobody_named(
-    make: MakeTransport, tls: ssl.SSLContext
+    connects: MakeUpstream, tls: ssl.SSLContext
 ) -> None:
-    server, upstream = Server(answers(OK), tls=tls), HttpUpstream(make=make)
+    server, upstream = Server(answers(OK), tls=tls), connects()
 
     async with server.running() as port:
         with pytest.raises(UpstreamUnreachable):
@@ -98,9 +92,9 @@ async def test_trusts_no_authority_that_nobody_named(
 
 @pytest.mark.usefixtures("trusted")
 async def test_trusts_no_certificate_of_another_name(
-    make: MakeTransport, tls: ssl.SSLContext
+    connects: MakeUpstream, tls: ssl.SSLContext
 ) -> None:
-    server, upstream = Server(answers(OK), tls=tls), HttpUpstream(make=make)
+    server, upstream = Server(answers(OK), tls=tls), connects()
 
     async with server.running() as port:
         with pytest.raises(UpstreamUnreachable):
@@ -112,8 +106,8 @@ async def test_trusts_no_certificate_of_another_name(
     assert not any(line.heads for line in server.lines)
 
 
-async def test_sends_nothing_to_what_speaks_no_tls(make: MakeTransport) -> None:
-    upstream = HttpUpstream(make=make)
+async def test_sends_nothing_to_what_speaks_no_tls(connects: MakeUpstream) -> None:
+    upstream = connects()
 
     async def plain(line: Line) -> None:
         await line.reader.read(1)
@@ -127,8 +121,9 @@ async def test_sends_nothing_to_what_speaks_no_tls(make: MakeTransport) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_speaks_tls_with_the_provider_behind_a_proxy(
-    kind: str, make: MakeTransport, tls: ssl.SSLContext, names: list[str | None]
+    kind: str, connects: MakeUpstream, tls: ssl.SSLContext, names: list[str | None], scheme: str
 ) -> None:
     provider = Server(answers(OK), tls=tls)
 
@@ -154,11 +149,11 @@ async def test_speaks_tls_with_the_provider_behind_a_proxy(
             line.writer.transport.abort()
             await asyncio.gather(*both, return_exceptions=True)
 
-    proxy = Server(passes_on)
+    proxy = Server(passes_on, tls=tls if scheme == "https" else None)
     async with provider.running() as port, proxy.running() as proxy_port:
         # aiohttp tells that the way in which httpx-aiohttp names a user is going away.
         user = "user:word@" if kind == "lean" else ""
-        upstream = HttpUpstream(f"http://{user}127.0.0.1:{proxy_port}", make)
+        upstream = connects(f"{scheme}://{user}localhost:{proxy_port}")
         asked = replace(request("localhost", port), headers=[(b"authorization", b"Bearer k")])
         for _ in range(2):
             assert await body_of(upstream, asked) == b"{}"
@@ -168,8 +163,22 @@ async def test_speaks_tls_with_the_provider_behind_a_proxy(
     assert head.startswith(b"CONNECT localhost:%d HTTP/1.1\r\n" % port)
     assert (b"proxy-authorization: Basic dXNlcjp3b3Jk\r\n" in head) is (kind == "lean")
     assert b"Bearer" not in head
-    assert names == ["localhost"]
+    assert names == ["localhost"] * (2 if scheme == "https" else 1)
     assert len(provider.lines) == 1
+
+
+async def test_asks_no_proxy_whose_certificate_nobody_signed(
+    connects: MakeUpstream, tls: ssl.SSLContext
+) -> None:
+    proxy = Server(answers(OK), tls=tls)
+
+    async with proxy.running() as port:
+        upstream = connects(f"https://localhost:{port}")
+        with pytest.raises(UpstreamUnreachable):
+            await body_of(upstream, request("api.provider.invalid", 443))
+        await upstream.aclose()
+
+    assert not any(line.heads for line in proxy.lines)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ async def test_speaks_tls_with_the_provider_behind_a_proxy(
     ],
 )
 async def test_knows_that_a_proxy_refused_before_anything_was_sent(
-    kind: str, make: MakeTransport, answer: bytes
+    kind: str, connects: MakeUpstream, answer: bytes
 ) -> None:
     async def refuses(line: Line) -> None:
         await line.head()
@@ -192,7 +201,7 @@ async def test_knows_that_a_proxy_refused_before_anything_was_sent(
     careful = kind == "aiohttp" and not answer.startswith(b"HTTP")
     proxy = Server(refuses)
     async with proxy.running() as port:
-        upstream = HttpUpstream(f"http://127.0.0.1:{port}", make)
+        upstream = connects(f"http://127.0.0.1:{port}")
         with pytest.raises(UpstreamDisconnected if careful else UpstreamUnreachable):
             await body_of(upstream, request("api.provider.invalid", 443))
         await upstream.aclose()
@@ -214,3 +223,23 @@ async def test_a_limit_of_time_holds_while_tls_begins(make: MakeTransport) -> No
             with pytest.raises(httpx.TransportError):
                 await transport.handle_async_request(late)
         await transport.aclose()
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_leaves_nothing_of_callers_that_left_while_tls_began(tls: ssl.SSLContext) -> None:
+    server = Server(answers(OK), tls=tls)
+    transport = lean_transport(None, keep_alive_s=60, allow_private=True)
+
+    async with server.running() as port:
+        for turns in range(60):
+            leaving = asyncio.create_task(whole(transport, call(port, scheme="https")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+        assert await whole(transport, call(port, scheme="https")) == (200, b"{}")
+        await transport.aclose()
+
+    assert transport.client.pool.places_taken == 0
+    gc.collect()
+    assert [each for each in gc.get_objects() if isinstance(each, Connection)] == []
