@@ -1,13 +1,15 @@
 """What organisations pay instead of the list's price, over HTTP.
 
 Rates are exact dollars as text, for as many of a unit as the list states them: a million tokens, a
-thousand searches. `PUT` replaces the whole override: what the body leaves out is not kept.
+thousand searches. `PUT` replaces the whole override: what the body leaves out is not kept. What
+was booked is not changed by any of this, but `scripts/reprice` restates it by the overrides that
+are there, so an override that was in use ends by `valid_until`; removed, it never was.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import partial, reduce
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -34,12 +36,18 @@ from common.gateway.identity import count_documents
 from common.gateway.override_changes import (
     get_override,
     list_overrides,
+    overlapping,
     put_override,
     remove_override,
 )
 from common.llm.price_book import PriceBook
 from common.llm.price_tariffs import exact_usd
-from common.pricing.overrides import OVERRIDES, Override, OverrideKind, read_rates
+from common.pricing.overrides import OVERRIDES, Override, OverrideKind, read_rates, winner
+
+_REMOVED = (
+    "is removed: calls pay what else holds, or the list's price, and scripts/reprice restates to"
+    " that what it priced"
+)
 
 
 def _as_text(sent: Any) -> Any:
@@ -47,6 +55,10 @@ def _as_text(sent: Any) -> Any:
     if isinstance(sent, int | float) and not isinstance(sent, bool):
         return format(Decimal(repr(sent)), "f")
     return sent
+
+
+_MOST_NAMED = 5
+"""Overrides that an answer names."""
 
 
 class OverrideBody(Asked):
@@ -58,7 +70,8 @@ class OverrideBody(Asked):
     )
     model: str = Field(
         max_length=300,
-        description="as calls name it, as the list does, or a pattern with *",
+        description="as calls name it, as the list does, or a pattern with *; an exact name counts "
+        "before a pattern, of equals an organisation's own, then the one that begins last",
         examples=["gpt-4o", "llama-*"],
     )
     kind: OverrideKind = Field(
@@ -156,9 +169,10 @@ async def _put(call: Call[NoQuery, OverrideBody]) -> Answer:
     book = await call.services.books.in_force()
     override = _override_of(call, book)
     plan = put_override(override, book.providers, condition_of(call, "an override", _version))
+    others = await overlapping(call.services.documents, override)
 
     def show(stored: Override) -> Shown:
-        view = _single(call.now, stored, book, "counts from the next call on, while it is valid")
+        view = _single(call.now, stored, book, _told(stored, others, call.now))
         return Shown(first=view, repeated=view, etag=_version(stored))
 
     answer = await change(call, plan, show)
@@ -169,12 +183,34 @@ async def _remove(call: Call[NoQuery, NoBody]) -> Answer:
     book = await call.services.books.in_force()
 
     def show(was: Override) -> Shown:
-        view = _single(call.now, was, book, "is removed: calls pay the list's price")
+        view = _single(call.now, was, book, _REMOVED)
         return Shown(first=view, repeated=view)
 
     return await change(
         call, remove_override(call.path["id"], condition_of(call, "an override", _version)), show
     )
+
+
+def _told(override: Override, others: list[Override], now: datetime) -> str:
+    """When it counts, and what else is for the same calls."""
+    if override.valid_until is not None and override.valid_until <= now:
+        when = "is over: it counts for no call to come, and for past ones where they are repriced"
+    elif override.valid_from > now:
+        when = f"counts for calls from {_instant(override.valid_from)} on"
+    else:
+        when = "counts from the next call on"
+    if override.valid_until is not None and override.valid_until > now:
+        when += f", until {_instant(override.valid_until)}"
+    if not others:
+        return when
+    named = ", ".join(each.id for each in others[:_MOST_NAMED])
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    first = reduce(winner, others, override)
+    return f"{when}. It overlaps with {named}{more}: where all of them hold, {first.id} counts"
+
+
+def _instant(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _override_of(call: Call[NoQuery, OverrideBody], book: PriceBook) -> Override:

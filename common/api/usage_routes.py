@@ -95,7 +95,10 @@ class FiguresView(View):
 
     calls: int
     ok_calls: int
-    cost: Usd | None = Field(description="what could be priced; null if nothing could")
+    cost: Usd | None = Field(
+        description="what could be priced, null if nothing could: the sum of the calls'"
+        " priced_cost, so with parts of calls whose whole cost is not known"
+    )
     cost_nanos: int | None
     cost_reason: str | None
     currency: Literal["USD"] = "USD"
@@ -146,10 +149,12 @@ class CallView(View):
     model_asked: str | None
     model_billed: str | None
     units: dict[str, int]
-    cost: Usd | None
+    cost: Usd | None = Field(
+        description="null where a unit has no price; sums count priced_cost, which is there always"
+    )
     cost_nanos: int | None
     cost_reason: str | None
-    priced_cost: Usd = Field(description="the part that could be priced")
+    priced_cost: Usd = Field(description="the part that could be priced; the cost if known")
     priced_cost_nanos: int
     currency: Literal["USD"] = "USD"
     cost_source: str | None

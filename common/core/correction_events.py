@@ -13,7 +13,9 @@ class UsageCorrected(CountedEvent):
     """A call costs something else under other prices, by an exact difference.
 
     `event_time` is that of the call, so that whoever asks for a time gets a call with all of its
-    corrections. The rest says where the call is counted.
+    corrections. Each begins at the cost where the one before it ended, and there is one of each
+    `number` (`common/pricing/claims.py`), so that their differences add up in any order of arrival.
+    The rest says where the call is counted.
     """
 
     type: Literal["usage.corrected"] = "usage.corrected"
@@ -46,6 +48,6 @@ class UsageCorrected(CountedEvent):
         return self.new_nanos - self.old_nanos
 
     @staticmethod
-    def id_of(call_id: str, book: str, number: int) -> str:
-        """The same for the same correction, however often it is found."""
-        return sha256(f"usage.corrected {call_id} {book} {number}".encode()).hexdigest()[:32]
+    def id_of(call_id: str, number: int) -> str:
+        """One for each number of a call, whatever prices it is corrected to."""
+        return sha256(f"usage.corrected {call_id} {number}".encode()).hexdigest()[:32]

@@ -5,6 +5,7 @@ are one commit, and so is the version that the events of calls name.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -63,6 +64,9 @@ def put_override(
 def remove_override(id_: str, is_expected: IsExpected) -> Plan[Override]:
     """Plan to remove an override; the result is what it was. Calls then pay the list's price.
 
+    So do those that it priced, once they are restated: what shall stay as it was ends by its
+    `valid_until` instead.
+
     The plan raises NotFound and, if the stored one is not expected, VersionConflict.
     """
 
@@ -90,6 +94,26 @@ async def get_override(documents: Documents, id_: str) -> Override:
     if document is None:
         raise _missing(id_)
     return Override.from_document(document)
+
+
+async def overlapping(documents: Documents, override: Override) -> list[Override]:
+    """Others that are for the same organisation, name or pattern, and time, by id.
+
+    Raises:
+        StoreUnavailable: no answer in time.
+    """
+    where = {"org": override.org, "provider": override.provider}
+    found: list[Override] = []
+    after: str | None = None
+    while True:
+        page = await documents.query(Query(OVERRIDES, where, after=after))
+        for document in page:
+            # What this code cannot read prices nothing either.
+            with suppress(InvalidInput):
+                found.append(Override.from_document(document))
+        if len(page) < Query(OVERRIDES).limit:
+            return [each for each in found if override.meets(each)]
+        after = page[-1].ref.id
 
 
 async def list_overrides(documents: Documents, *, after: str | None, limit: int) -> list[Override]:

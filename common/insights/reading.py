@@ -21,6 +21,14 @@ MOST_ROWS = 2_000
 MOST_SHARING = 10_000
 CUT = ("length", "max_tokens", "max_output_tokens")
 """What providers call an answer that ended at its cap, in small letters."""
+REFUSED_BY_BUDGETS = (
+    "budget_exceeded",
+    "unpriced_model",
+    "unbounded_request",
+    "async_not_bounded",
+    "budget_unavailable",
+)
+"""Codes of errors with which a hard budget refuses a call."""
 LEAST_HABIT = 10
 """Spans with fewer equal calls raise no limit."""
 
@@ -165,6 +173,20 @@ class Reading:
         """When each line was last used since then; lines that were not are left out."""
         rows = await self.warehouse.query(_sql("key_uses"), {"since": since})
         return {row["line"]: row["used_at"] for row in rows}
+
+    async def refused(self, since: datetime, until: datetime) -> Mapping[str, datetime]:
+        """By scope, when a budget last refused a call of it; scopes without such are left out."""
+        last: dict[str, datetime] = {}
+        for row in await self._rows("refused", since, until, codes=list(REFUSED_BY_BUDGETS)):
+            named = [f"org:{row['org']}", f"key:{row['line']}"]
+            named += [
+                f"{kind}:{row['org']}/{row[kind]}"
+                for kind in ("team", "project", "agent")
+                if row[kind] is not None
+            ]
+            for scope in named:
+                last[scope] = max(row["refused_at"], last.get(scope, since))
+        return last
 
     async def _rows(
         self, name: str, since: datetime, until: datetime, **others: Value

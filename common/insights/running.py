@@ -149,11 +149,16 @@ class Runs:
 
     async def _budget_uses(self, now: datetime) -> list[BudgetUse]:
         standing = await self.budgets.standing(now)
-        old = [(each, since) for each in standing if (since := each.idle_since) is not None]
-        spent = await self.budgets.spent([Question(each.id, since, now) for each, since in old])
+        spent = await self.budgets.spent([Question(e.id, e.idle_since, now) for e in standing])
+        silent = [each for each, nanos in zip(standing, spent, strict=True) if not nanos]
+        if not silent:
+            return []
+        since = min(each.idle_since for each in silent)
+        refused = await Reading(self.warehouse).refused(since, now)
+        began = await self.budgets.began([each.id for each in silent])
         return [
-            BudgetUse(each.id, each.org, each.scope, since, nanos)
-            for (each, since), nanos in zip(old, spent, strict=True)
+            BudgetUse(e.id, e.org, e.scope, e.idle_since, 0, began_at, refused.get(e.scope))
+            for e, began_at in zip(silent, began, strict=True)
         ]
 
     async def _keys(self, now: datetime) -> list[KeyUse]:

@@ -13,7 +13,7 @@ from common.insights.findings import Window
 class BudgetAt:
     """A budget that is in force, with its period under way and the limit that counts now.
 
-    `idle_since` is the beginning of its last two whole periods, None where it is younger.
+    `idle_since` is the beginning of its last two whole periods, by its calendar alone.
     """
 
     id: str
@@ -21,7 +21,7 @@ class BudgetAt:
     scope: str
     period: Window
     limit: Nanos
-    idle_since: datetime | None
+    idle_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,6 @@ class Budgets(Protocol):
 
     async def spent(self, asked: Sequence[Question]) -> Sequence[Nanos]:
         """Answers in the order asked."""
+
+    async def began(self, budgets: Sequence[str]) -> Sequence[datetime | None]:
+        """When each began to apply, else when it was made; None where nobody knows."""

@@ -1,4 +1,7 @@
-"""Keys that nobody uses and budgets that nothing is spent of: each a risk, or a mistake."""
+"""Keys that nobody uses and budgets that nothing is spent of: each a risk, or a mistake.
+
+A budget that refuses calls is used, and one that is younger than the periods named was not idle.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,16 +27,26 @@ class KeyUse:
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """A budget and what the calls it applies to were in its last whole PERIODS.
+    """A budget and what the calls of its scope were in its last whole PERIODS and since.
 
-    `since` is the beginning of these, None where the budget is younger or has no such periods.
+    `since` is the beginning of these. `began_at` is when it began to apply, None where nobody
+    knows. `refused_at` is when a budget last refused one of them.
     """
 
     budget: str
     org: str
     scope: str
-    since: datetime | None
+    since: datetime
     spent: int
+    began_at: datetime | None
+    refused_at: datetime | None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was there all the time, and neither paid nor refused a call."""
+        is_old = self.began_at is not None and self.began_at <= self.since
+        refuses = self.refused_at is not None and self.refused_at >= self.since
+        return is_old and not refuses and not self.spent
 
 
 def unused_keys(keys: Iterable[KeyUse], now: datetime) -> list[Finding]:
@@ -77,5 +90,5 @@ def unused_budgets(budgets: Iterable[BudgetUse], now: datetime) -> list[Finding]
             rows={"since": each.since.isoformat(), "of": each.scope},
         )
         for each in budgets
-        if each.since is not None and not each.spent
+        if each.is_idle
     ]

@@ -1,5 +1,9 @@
 """What organisations pay instead of the list's price, as operators have it: `price_overrides/{id}`.
 
+Where several are for one call, the rates of one of them count, the first by this order: an exact
+name before a pattern, a longer pattern before a shorter one, the organisation's own before what is
+for all; of those of one name or pattern, the one that begins last, then the first by id.
+
 An override names an organisation or none (all of them), a provider, a model or a pattern of names,
 rates as the list states them, and when it is valid. What it says is also kept under its content, in
 `price_override_versions/{tag}`, which nobody changes or removes: a call's event names the tag that
@@ -77,6 +81,16 @@ class Override:
 
     def is_valid(self, at: datetime) -> bool:
         return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+    def meets(self, other: "Override") -> bool:
+        """Whether another one is for the same organisation, name or pattern, and time."""
+        ends = [each.valid_until for each in (self, other) if each.valid_until is not None]
+        return (
+            other.id != self.id
+            and (other.org, other.provider) == (self.org, self.provider)
+            and other.model.lower() == self.model.lower()
+            and all(max(self.valid_from, other.valid_from) < end for end in ends)
+        )
 
     def price(self) -> OwnPrice:
         return OwnPrice(
@@ -232,10 +246,24 @@ def tag_of(card: str) -> str | None:
 
 
 def laid_over(book: PriceBook, overrides: Collection[Override]) -> PriceBook:
-    """The book with these own rates; the same one where there are none."""
+    """The book with the own rates of one organisation at one moment; the same where there are none.
+
+    Of those that are for the same, the one that wins is laid over the book, and the others are not.
+    """
     if not overrides:
         return book
-    return book.with_own(OwnPrices([each.price() for each in overrides], book.units))
+    winners: dict[tuple[str, str, bool], Override] = {}
+    for each in sorted(overrides, key=lambda each: each.id):
+        place = (each.provider, each.model.lower(), each.org is None)
+        winners[place] = winner(each, winners.get(place, each))
+    return book.with_own(OwnPrices([each.price() for each in winners.values()], book.units))
+
+
+def winner(one: Override, other: Override) -> Override:
+    """Whose rates count where both hold and are for the same."""
+    if one.valid_from != other.valid_from:
+        return one if one.valid_from > other.valid_from else other
+    return min(one, other, key=lambda each: each.id)
 
 
 async def all_overrides(documents: Documents) -> list[Override]:

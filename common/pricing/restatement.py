@@ -1,7 +1,9 @@
 """A time of calls, read again and restated under other prices: corrections are published, or told.
 
-What it reads and publishes may be read and published again: a correction has the same id until it
-is in the warehouse, and from then on there is nothing to correct.
+What it reads and publishes may be read and published again: until a correction is in the warehouse
+it has the next number of its call, and no other one can have it (`claims.py`); from then on there
+is nothing to correct. Other prices meanwhile make no second one: the call is left until the first
+has arrived.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from common.core.errors import InvalidInput, NotFound, PublishFailed
 from common.core.money import Nanos
 from common.core.ports import Bus, Clock, Documents, Row, Value, Warehouse
 from common.llm.price_book import PriceBook
+from common.pricing.claims import claim, claims_of
 from common.pricing.in_force import Books
 from common.pricing.overrides import (
     Override,
@@ -113,18 +116,20 @@ class Restatement:
     ) -> None:
         for start in range(0, len(corrections), AT_ONCE):
             part = corrections[start : start + AT_ONCE]
-            accepted = [True] * len(part)
-            if not is_dry:
-                accepted = await asyncio.gather(*(self._publish(each) for each in part))
-            for each, is_accepted in zip(part, accepted, strict=True):
-                if not is_accepted:
-                    found.failed += 1
-                    continue
-                found.corrected += 1
-                found.old_nanos += each.old_nanos
-                found.new_nanos += each.new_nanos
+            held: list[UsageCorrected | None]
+            if is_dry:
+                taken = await claims_of(self._documents, part)
+                held = [there or each for each, there in zip(part, taken, strict=True)]
+                accepted = [True] * len(part)
+            else:
+                held = await claim(self._documents, part, self._clock.now())
+                accepted = await asyncio.gather(*(self._publish(each) for each in held))
+            for each, there, is_accepted in zip(part, held, accepted, strict=True):
+                _count(found, each, there if is_accepted else None)
 
-    async def _publish(self, correction: UsageCorrected) -> bool:
+    async def _publish(self, correction: UsageCorrected | None) -> bool:
+        if correction is None:
+            return False
         try:
             await self._bus.publish(correction.topic, correction)
         except PublishFailed:
@@ -162,6 +167,19 @@ class Restatement:
 
     def _book_of(self, call: PastCall) -> PriceBook | None:
         return None if call.book is None else self._then.get(_priced_by(call))
+
+
+def _count(found: Restated, wanted: UsageCorrected, held: UsageCorrected | None) -> None:
+    """Count what became of a call; `held` has its number, None where nothing was accepted."""
+    if held is None:
+        found.failed += 1
+    elif held is wanted:
+        found.corrected += 1
+        found.old_nanos += wanted.old_nanos
+        found.new_nanos += wanted.new_nanos
+    else:
+        same = held.new_nanos == wanted.new_nanos
+        found.left["on_its_way" if same else "other_on_its_way"] += 1
 
 
 def _priced_by(call: PastCall) -> tuple[str, str | None]:

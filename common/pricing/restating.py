@@ -22,9 +22,12 @@ from common.llm.costs import MOST_NANOS, tier_is_known
 from common.llm.price_book import Card, PriceBook
 from common.pricing.overrides import OF_UPSTREAM, Override, laid_over
 
-Left: TypeAlias = Literal["same", "estimated", "unknown", "not_reproduced", "unpriced"]
+Left: TypeAlias = Literal[
+    "same", "estimated", "unknown", "not_reproduced", "unpriced", "on_its_way", "other_on_its_way"
+]
 """Why a call is not corrected: it costs the same, was estimated, had no known cost, the prices of
-its time do not give its cost again, or the other prices have none for it."""
+its time do not give its cost again, the other prices have none for it, or an earlier correction
+has not arrived yet, to the same cost or to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def restated(
     if nanos == call.cost:
         return "same"
     return UsageCorrected(
-        id=UsageCorrected.id_of(call.id, book.digest, call.corrections),
+        id=UsageCorrected.id_of(call.id, call.corrections),
         event_time=call.event_time,
         call_id=call.id,
         number=call.corrections,

@@ -140,10 +140,12 @@ class Engines:
     async def aclose(self, drain_s: float = 10.0) -> None:
         """Finish deliveries, then close what was opened."""
         if "local_bus" in self.__dict__:
-            try:
-                await self.local_bus.drain(drain_s)
-            except TimeoutError:  # what is left is on the disk, and goes out at the next start
-                logger.warning("bus.undelivered")
+            # What a process that does not deliver has published is for the one that does.
+            if self.local_bus.is_delivering:
+                try:
+                    await self.local_bus.drain(drain_s)
+                except TimeoutError:  # what is left is on the disk, and goes out at the next start
+                    logger.warning("bus.undelivered")
             await self.local_bus.aclose()
         for part in ("_pubsub_bus", "warehouse", "documents"):
             if part in self.__dict__:

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from common.budgets.accounts import Period, period_ref
 from common.budgets.budgets import BUDGETS, Budget, budget_ref
 from common.budgets.sweep import Asked, SpentOf
+from common.core.audit import AUDIT
 from common.core.money import Nanos
 from common.core.ports import Documents, Query
 from common.insights.findings import Window
+from common.insights.running import KEYS
 from common.insights.standing import BudgetAt, Question
 from common.insights.unused import PERIODS
 
@@ -55,17 +57,43 @@ class StoredBudgets:
         Raises:
             StoreUnavailable: no answer in time.
         """
-        ids = sorted({each.budget for each in asked})
-        known: dict[str, Budget] = {}
-        for start in range(0, len(ids), PAGE):
-            part = [budget_ref(each) for each in ids[start : start + PAGE]]
-            documents = await self.documents.get_many(part)
-            known |= {each.ref.id: Budget.from_document(each) for each in documents if each}
+        known = await self._known({each.budget for each in asked})
         there = [each for each in asked if each.budget in known]
         if not there:
             return [0] * len(asked)
         sums = iter(await self.spent_of([Asked(known[e.budget], e.since, e.until) for e in there]))
         return [next(sums) if each.budget in known else 0 for each in asked]
+
+    async def began(self, budgets: Sequence[str]) -> Sequence[datetime | None]:
+        """When each began to apply, else when it was made; None where nobody knows.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        known = await self._known(set(budgets))
+        return [await self._began(known[each]) if each in known else None for each in budgets]
+
+    async def _began(self, budget: Budget) -> datetime | None:
+        """The budget of a new key has no entry of its own: it was made with the key."""
+        if budget.began_at is not None:
+            return budget.began_at
+        made = Query(AUDIT, {"target": f"{BUDGETS}/{budget.id}"}, limit=1)
+        for entry in await self.documents.query(made):
+            time: datetime = entry.data["time"]
+            return time
+        kind, _, line = budget.scope.partition(":")
+        keys = [] if kind != "key" else await self.documents.query(Query(KEYS, {"line": line}))
+        return min((each.data["created_at"] for each in keys), default=None)
+
+    async def _known(self, ids: set[str]) -> dict[str, Budget]:
+        """Those that are there."""
+        ordered = sorted(ids)
+        known: dict[str, Budget] = {}
+        for start in range(0, len(ordered), PAGE):
+            part = [budget_ref(each) for each in ordered[start : start + PAGE]]
+            documents = await self.documents.get_many(part)
+            known |= {each.ref.id: Budget.from_document(each) for each in documents if each}
+        return known
 
     async def _budgets(self) -> AsyncIterator[list[Budget]]:
         after = None
@@ -78,11 +106,8 @@ class StoredBudgets:
             after = page[-1].ref.id
 
 
-def _idle_since(budget: Budget, start: datetime) -> datetime | None:
-    """The beginning of the last PERIODS whole periods; None where the budget is younger."""
+def _idle_since(budget: Budget, start: datetime) -> datetime:
+    """The beginning of the last PERIODS whole periods before the one that begins with `start`."""
     for _ in range(PERIODS):
-        before = budget.period_at(start - timedelta(seconds=1)).starts_at
-        if before is None:
-            return None
-        start = before
-    return None if budget.began_at is not None and budget.began_at > start else start
+        start = budget.period_at(start - timedelta(seconds=1)).starts_at or start
+    return start

@@ -3,6 +3,8 @@
 A correction and a call are counted alike (`apply_events`): a marker of its own id, and increments
 in the documents of the call's minute and hour. The difference may be negative. The call itself, its
 units and its hold are counted no second time. How many calls were restated is counted beside.
+Corrections of one call may come in any order: there is one of each number, and each begins where
+the one before it ended, so their sum is the cost that the last one says.
 
 Minutes take a correction as long as they take calls; nobody asks older ones for money.
 """

@@ -36,9 +36,9 @@ def moment_text(text: str, *, ahead: bool = False) -> str:
             moment = datetime.now(UTC) + (length if ahead else -length)
         else:
             moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         fail(f"{text!r} is not a time: write 90m, 1h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
 
 

@@ -61,7 +61,14 @@ def set_override(  # noqa: PLR0917 - typer reads options from parameters
     valid_until: Annotated[str | None, typer.Option("--until", help="not given: for good")] = None,
     note: Annotated[str, typer.Option(help="why; needed where it is prepaid")] = "",
 ) -> None:
-    """Make a price override, or replace it whole: what is not given here is not kept."""
+    """Make a price override, or replace it whole: what is not given here is not kept.
+
+    To change or end one that calls have paid by, give its own --from as `list` shows it, and
+    --until to end it: `scripts/reprice` restates past calls by what is set now. Of several for
+    the same name or pattern the one that begins last counts, then the first by id; an exact name
+    counts before a pattern, a longer pattern before a shorter one, and --org before what is for
+    everybody.
+    """
     body = {
         "org": org,
         "provider": provider,
@@ -79,7 +86,11 @@ def set_override(  # noqa: PLR0917 - typer reads options from parameters
 
 @command(price_overrides, "remove")
 def remove_override(session: Session, override: OverrideId) -> None:
-    """Remove a price override: calls pay the list's price again."""
+    """Remove a price override, as if it had never been: calls pay the list's price again.
+
+    So do calls of the time in which it held, once `scripts/reprice` restates them. To keep what
+    they cost, end it instead: `set` it again with its own --from and rates, and with --until.
+    """
     print_answer(session, session.client.delete(_path(override)))
 
 

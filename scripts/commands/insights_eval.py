@@ -18,6 +18,10 @@ from scripts.insight_ledgers.judged import Judged, judge
 KINDS = ("spike", "burn", "loop", "unit_cost", "error_rate", "latency", "new_agent", "new_model")
 
 
+cli = typer.Typer(add_completion=False)
+
+
+@cli.command()
 def main(
     *,
     first: Annotated[int, typer.Option(min=1, help="The first seed.")] = 1_001,
@@ -76,4 +80,4 @@ def _sum(judged: list[Judged], name: str) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cli(prog_name="scripts/insights_eval")

@@ -88,4 +88,4 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    cli()
+    cli(prog_name="scripts/route_eval")

@@ -86,6 +86,18 @@ def test_snoozes_it(cloudops: Cloudops, insight: str) -> None:
     assert listed.output.splitlines()[-1] == "0 insights."
 
 
+@pytest.mark.parametrize(
+    "until", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "someday"]
+)
+def test_says_which_text_is_no_time(cloudops: Cloudops, insight: str, until: str) -> None:
+    said = cloudops("insights", "snooze", insight, until)
+
+    assert (said.exit_code, said.output.splitlines()) == (
+        1,
+        [f"{until!r} is not a time: write 90m, 1h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z"],
+    )
+
+
 def test_prints_json(cloudops: Cloudops, insight: str) -> None:
     [listed] = json.loads(cloudops("insights", "list", "--json").output)["data"]
     shown = json.loads(cloudops("insights", "show", insight, "--json").output)["data"]

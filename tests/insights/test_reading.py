@@ -267,6 +267,33 @@ async def test_reads_when_a_line_was_last_used(each_warehouse: Warehouse) -> Non
     assert await Reading(each_warehouse).key_uses(DAY) == {"a": DAY + timedelta(minutes=1)}
 
 
+async def test_tells_when_a_budget_last_refused_a_call_of_each_scope(
+    each_warehouse: Warehouse,
+) -> None:
+    of_a_budget = {"outcome": "client_error", "error_code": "budget_exceeded"}
+    await store(
+        each_warehouse,
+        calls(
+            {"line": "a", "team": None, **of_a_budget},
+            {"line": "b", "project": "p", **of_a_budget},
+            {"line": "c", "error_code": "rate_limited"},
+            {"line": "d", "time": DAY - HOUR, **of_a_budget},
+        ),
+    )
+
+    refused = await Reading(each_warehouse).refused(DAY, DAY + HOUR)
+
+    first, second = DAY, DAY + timedelta(minutes=1)
+    assert refused == {
+        "org:acme": second,
+        "team:acme/search": second,
+        "project:acme/p": second,
+        "agent:acme/crawler": second,
+        "key:a": first,
+        "key:b": second,
+    }
+
+
 def test_judges_yesterday_and_today_and_learns_from_the_eight_weeks_before() -> None:
     since, judged = spike_span(DAY + 5 * HOUR)
 

@@ -1,10 +1,8 @@
 """A run finds, keeps and tells; run again it changes nothing, and tells nobody twice."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -13,22 +11,15 @@ from common.budgets.budgets import Budget
 from common.budgets.calendar import Calendar
 from common.core.errors import PublishFailed
 from common.core.events import Event, UsageEvent
-from common.core.insight_events import CostAnomaly, RecommendationProposed, RunInsights
-from common.core.ports import Bus, Documents, Put, Ref, Warehouse
-from common.insights.findings import Insight, dismiss, insight_ref
+from common.core.insight_events import CostAnomaly, RecommendationProposed
+from common.core.ports import Bus, Put, Ref
+from common.insights.findings import dismiss, insight_ref
 from common.insights.keeping import find_insights
 from common.insights.running import Runs
-from common.llm.price_book import bundled_book
-from common.runtime.insights import StoredBudgets
-from common.runtime.spending import spent_of
-from common.usage.spent import Spent
 from tests.api.conftest import KeepingBus, Record, SetClock
-from tests.insights.conftest import DAY, a_call, store
+from tests.insights.conftest import DAY, HOUR, MOMENT, a_call, daily, hourly, kept, store
 
 USD = 1_000_000_000
-HOUR = timedelta(hours=1)
-MOMENT = timedelta(minutes=6)
-"""After an hour, its calls are complete."""
 
 
 @dataclass(slots=True)
@@ -44,26 +35,6 @@ class FailingBus:
             self.refused.append(event)
             raise PublishFailed("not now")
         await self.bus.publish(topic, event)
-
-
-@pytest.fixture
-def runs(documents: Documents, warehouse: Warehouse, bus: KeepingBus, clock: SetClock) -> Runs:
-    budgets = StoredBudgets(documents, spent_of(Spent(documents, warehouse, clock)))
-    clock.time = DAY + 12 * HOUR + MOMENT
-    return Runs(documents, warehouse, bus, clock, os.urandom, bundled_book(), budgets)
-
-
-async def hourly(runs: Runs) -> None:
-    await runs.run(RunInsights(id="h", event_time=DAY, type="insights.hourly"))
-
-
-async def daily(runs: Runs) -> None:
-    await runs.run(RunInsights(id="d", event_time=DAY, type="insights.daily"))
-
-
-async def kept(runs: Runs, kind: str) -> list[Insight]:
-    found = await find_insights(runs.documents, {"kind": kind})
-    return sorted(found, key=lambda each: (each.finding.scope, each.finding.window.since))
 
 
 def steady(**last: int) -> list[UsageEvent]:
@@ -321,40 +292,6 @@ async def test_finds_waste_and_drift(runs: Runs) -> None:
     drifts = await kept(runs, "unit_cost")
     assert failed.finding.evidence["share_percent"] == 16
     assert [each.finding.scope for each in drifts] == ["agent:acme/crawler", "team:acme/search"]
-
-
-async def test_finds_unused_keys_and_budgets(runs: Runs, record: Record) -> None:
-    await record(a_call(1, line="used", event_time=DAY, team="ops"))
-    old = DAY - timedelta(days=60)
-    keys: dict[str, dict[str, Any]] = {
-        "used": {},
-        "idle": {},
-        "new": {"created_at": DAY},
-        "revoked": {"revoked_at": DAY},
-        "expired": {"expires_at": DAY},
-        "expiring": {"expires_at": DAY + timedelta(days=30)},
-    }
-    for line, told in keys.items():
-        data = {
-            "line": line, "name": line, "org": "acme", "created_at": old, "expires_at": None,
-            "revoked_at": None, **told,
-        }  # fmt: skip
-        await runs.documents.commit([Put(Ref("keys", f"digest-{line}"), data)])
-    week = Budget("b", "acme", "team:acme/search", Calendar("week"), USD, enforcement="soft")
-    for budget in (
-        replace(week, id="idle", began_at=old),
-        replace(week, id="young", began_at=DAY - timedelta(days=13)),
-        replace(week, id="used", scope="team:acme/ops"),
-        replace(week, id="paused", paused=True),
-        replace(week, id="ever", calendar=Calendar("total")),
-    ):
-        await runs.documents.commit([Put(Ref("budgets", budget.id), budget.to_data())])
-
-    await daily(runs)
-
-    idle_keys, idle_budgets = await kept(runs, "unused_key"), await kept(runs, "unused_budget")
-    assert [each.finding.scope for each in idle_keys] == ["key:expiring", "key:idle"]
-    assert [each.finding.scope for each in idle_budgets] == ["budget:idle"]
 
 
 async def test_runs_over_an_empty_installation(runs: Runs, bus: KeepingBus) -> None:

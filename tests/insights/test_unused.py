@@ -1,6 +1,8 @@
 """It finds keys and budgets that nobody uses."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -29,9 +31,23 @@ def test_says_which_key() -> None:
     assert finding.stake == 0
 
 
-def test_finds_budgets_of_which_nothing_was_spent() -> None:
-    idle = BudgetUse("idle", "acme", "team:acme/search", DAY - LONG, 0)
-    used = BudgetUse("used", "acme", "team:acme/search", DAY - LONG, 1)
-    young = BudgetUse("young", "acme", "team:acme/search", None, 0)
+IDLE_BUDGET = BudgetUse("idle", "acme", "team:acme/search", DAY - LONG, 0, DAY - LONG, None)
 
-    assert [each.scope for each in unused_budgets([idle, used, young], DAY)] == ["budget:idle"]
+
+@pytest.mark.parametrize(
+    ("differing", "is_found"),
+    [
+        ({}, True),
+        ({"spent": 1}, False),
+        ({"began_at": DAY - LONG + MOMENT}, False),
+        ({"began_at": None}, False),
+        ({"refused_at": DAY - LONG - MOMENT}, True),
+        ({"refused_at": DAY - LONG}, False),
+    ],
+)
+def test_finds_budgets_that_neither_paid_nor_refused_a_call(
+    differing: dict[str, Any], *, is_found: bool
+) -> None:
+    found = unused_budgets([replace(IDLE_BUDGET, **differing)], DAY)
+
+    assert [each.scope for each in found] == (["budget:idle"] if is_found else [])

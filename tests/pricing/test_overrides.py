@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -128,6 +129,40 @@ def test_takes_the_most_exact_and_then_the_organisations_own() -> None:
     assert nanos(without_own, "gpt-4o", usage) == 10**9
     assert nanos(book, "gpt-4o-mini", usage) == 3 * 10**9
     assert nanos(book, "o3", usage) == 4 * 10**9
+
+
+def test_of_those_for_the_same_takes_the_one_that_begins_last_and_then_the_first_by_id() -> None:
+    older = an_override({"input_tokens": "1"}, id="a", valid_from=NOW - timedelta(days=1))
+    first = an_override({"input_tokens": "2"}, id="acme", model="GPT-4o")
+    second = an_override({"input_tokens": "3"}, id="acme-2027")
+    for_all = an_override({"input_tokens": "4"}, id="all", org=None, valid_from=NOW)
+    usage = {"input_tokens": 1_000_000}
+
+    for overrides in permutations((older, first, second, for_all)):
+        assert nanos(over(*overrides), "gpt-4o", usage) == 2 * 10**9
+    assert nanos(over(older, second), "gpt-4o", usage) == 3 * 10**9
+    assert nanos(over(older, for_all), "gpt-4o", usage) == 10**9
+
+
+@pytest.mark.parametrize(
+    ("fields", "meets"),
+    [
+        ({}, True),
+        ({"model": "GPT-4O"}, True),
+        ({"valid_from": NOW + timedelta(hours=1)}, False),
+        ({"valid_from": NOW - timedelta(hours=1), "valid_until": NOW}, False),
+        ({"valid_from": NOW - timedelta(hours=1), "valid_until": NOW + timedelta(1)}, True),
+        ({"model": "gpt-4o*"}, False),
+        ({"org": None}, False),
+        ({"provider": "azure"}, False),
+        ({"id": "acme-4o"}, False),
+    ],
+)
+def test_meets_what_is_for_the_same_calls(fields: dict[str, Any], *, meets: bool) -> None:
+    override = an_override(valid_until=NOW + timedelta(hours=1))
+    other = an_override(**{"id": "other", **fields})
+
+    assert (override.meets(other), other.meets(override)) == (meets, meets)
 
 
 def test_pays_what_negotiated_rates_leave_out_as_part_of_what_holds_it_or_by_the_list() -> None:

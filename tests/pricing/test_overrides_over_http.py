@@ -209,6 +209,9 @@ async def test_a_dry_run_of_routes_reckons_with_own_rates(client: httpx.AsyncCli
         "body": {"model": "gpt-4o", "max_tokens": 100, "messages": []},
         "rules": [{"name": "a", "use": {"cheapest": ["gpt-4o", "gpt-4o-mini"]}}],
     }
+    await client.post("/api/v1/teams", json={"org": "acme", "id": "search"})
+    crawler = {"org": "acme", "id": "crawler", "team": "search"}
+    await client.post("/api/v1/agents", json=crawler)
     before = await client.post("/api/v1/routes:dry-run", json=asked)
     await put(client, rates={"input_tokens": "0.01", "output_tokens": "0.01"})
     after = await client.post("/api/v1/routes:dry-run", json=asked)
@@ -216,3 +219,55 @@ async def test_a_dry_run_of_routes_reckons_with_own_rates(client: httpx.AsyncCli
     assert before.status_code == 200, before.text
     chosen = [each.json()["data"]["model"] for each in (before, after)]
     assert chosen == ["gpt-4o-mini", "gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "valid_until", "says"),
+    [
+        (None, None, "counts from the next call on."),
+        ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z",
+         "counts from the next call on, until 2099-01-01T00:00:00Z."),
+        ("2099-01-01T00:00:00Z", None, "counts for calls from 2099-01-01T00:00:00Z on."),
+        ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z",
+         "is over: it counts for no call to come, and for past ones where they are repriced."),
+    ],
+)  # fmt: skip
+async def test_says_when_it_counts(
+    client: httpx.AsyncClient, valid_from: str | None, valid_until: str | None, says: str
+) -> None:
+    response = await put(client, valid_from=valid_from, valid_until=valid_until)
+
+    assert response.json()["answer"] == f"Price override acme-4o {says}"
+
+
+async def test_says_what_it_overlaps_with_and_which_of_them_counts(
+    client: httpx.AsyncClient,
+) -> None:
+    others: dict[str, dict[str, Any]] = {
+        "acme-5": {},
+        "later": {"valid_from": "2099-01-01T00:00:00Z"},
+        "other-model": {"model": "gpt-4o*"},
+        "everybody": {"org": None},
+    }
+    for id_, members in others.items():
+        await client.put(f"/api/v1/price-overrides/{id_}", json=BODY | members, headers=MAKE)
+
+    made = await put(client)
+    again = await put(client, {"if-match": "*"}, valid_until="2098-01-01T00:00:00Z")
+    alone = await put(client, {"if-match": "*"}, model="gpt-4o-mini")
+
+    assert made.json()["answer"].endswith(
+        "It overlaps with acme-5, later: where all of them hold, later counts."
+    )
+    assert again.json()["answer"].endswith(
+        "It overlaps with acme-5: where all of them hold, acme-4o counts."
+    )
+    assert "overlaps" not in alone.json()["answer"]
+
+
+async def test_says_what_becomes_of_calls_when_it_is_removed(client: httpx.AsyncClient) -> None:
+    await put(client)
+
+    removed = await client.delete("/api/v1/price-overrides/acme-4o", headers={"if-match": "*"})
+
+    assert "scripts/reprice restates to that what it priced" in removed.json()["answer"]

@@ -15,6 +15,7 @@ from common.budgets import accounts, alerts, proven_days, rate_windows, reconcil
 from common.core import transactions
 from common.core.ports import Query
 from common.incidents import incidents, notices
+from common.pricing import claims
 from common.usage import apply_events, episode_sums, rollups
 from tests.repository.sources import ROOT, texts
 
@@ -35,6 +36,7 @@ EXPIRING = {
     Path("common/core/transactions.py"): {transactions.MARKERS},
     Path("common/incidents/taking.py"): {incidents.MARKERS},
     Path("common/incidents/notices.py"): {notices.NOTICES},
+    Path("common/pricing/claims.py"): {claims.CLAIMS},
     Path("common/usage/apply_events.py"): {apply_events.MARKERS},
     Path("common/usage/episode_sums.py"): {episode_sums.EPISODE_SUMS},
     Path("common/usage/rollups.py"): set(rollups.COLLECTIONS.values()),

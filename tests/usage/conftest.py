@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+import pytest
+
 from common.core.events import CountedEvent, UsageEvent
+from common.core.ports import Documents, Warehouse
 from tests.api.conftest import (
     NOW,
+    SetClock,
     a_call,
     api,
     bus,
@@ -17,6 +21,7 @@ from tests.api.conftest import (
     warehouse,
 )
 from tests.emulators import firestore_emulator
+from tests.usage.restated import Ledger
 from tests.warehouse_engines import bigquery_datasets, bigquery_server, open_warehouse
 
 __all__ = [
@@ -33,6 +38,11 @@ __all__ = [
     "record",
     "warehouse",
 ]
+
+
+@pytest.fixture
+def ledger(documents: Documents, warehouse: Warehouse, clock: SetClock) -> Ledger:
+    return Ledger(documents, warehouse, clock)
 
 
 def calls(count: int) -> list[UsageEvent]:

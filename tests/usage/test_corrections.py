@@ -10,7 +10,9 @@ import pytest
 from common.core.errors import InvalidInput, NotFound
 from common.core.event_types import parse_event
 from common.core.events import UsageEvent
-from common.core.ports import Documents, Put, Warehouse
+from common.core.ports import (
+    Put,
+)
 from common.pricing.books import BookRecord
 from common.pricing.overrides import laid_over
 from common.usage.apply_events import MARKER_LIFE, MARKERS, apply_events
@@ -18,15 +20,10 @@ from common.usage.reports import Filter
 from common.usage.rollups import MINUTES_TAKEN
 from common.usage.summaries import summarise_usage
 from scripts.commands.reprice import told
-from tests.api.conftest import NOW, SetClock
+from tests.api.conftest import NOW
 from tests.pricing.test_adoption import dearer
 from tests.usage.restated import BOOK, NANOS, OWN_NANOS, Ledger, an_override, priced
 from tests.usage.sums import every
-
-
-@pytest.fixture
-def ledger(documents: Documents, warehouse: Warehouse, clock: SetClock) -> Ledger:
-    return Ledger(documents, warehouse, clock)
 
 
 async def test_restates_by_an_exact_difference_and_says_so(ledger: Ledger) -> None:
@@ -124,24 +121,6 @@ async def test_goes_there_and_back_and_there_again(ledger: Ledger) -> None:
         totals.append(await ledger.totals())
 
     assert totals == [(nanos, nanos) for nanos in (OWN_NANOS, NANOS, OWN_NANOS, 0)]
-
-
-async def test_two_restatements_at_once_agree_in_both_sources_and_the_next_mends_them(
-    ledger: Ledger,
-) -> None:
-    await ledger.take(priced())
-    await ledger.override(an_override())
-    _, one = await ledger.restate()
-    await ledger.override(an_override(("2", "2")))
-    _, other = await ledger.restate()
-    await ledger.take(*one, *other)
-    at_once = await ledger.totals()
-
-    _, mending = await ledger.restate()
-    await ledger.take(*mending)
-
-    assert at_once[0] == at_once[1]
-    assert await ledger.totals() == (240_000, 240_000)
 
 
 async def test_restates_by_a_published_book(ledger: Ledger) -> None:
