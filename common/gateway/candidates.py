@@ -1,13 +1,15 @@
 """One call, aimed at another model than its client named, if that one can take it.
 
 A client in OpenAI's format reaches the models of every upstream; one that speaks a vendor's own
-format stays with the upstream it called. A model that would ignore a part of the request, or is
-known not to take it, is no candidate: a call that is moved must get the answer it asked for.
+format stays with the upstream it called. A model that its upstream is not known to have, or that
+would ignore or refuse a part of the request, is no candidate: a call that is moved must get the
+answer it asked for.
 """
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from common.gateway.acceptance import not_had, not_taken
 from common.gateway.access import check_access
 from common.gateway.choice import Target, choose_target, with_model_in_path
 from common.gateway.credentials import ProviderKey
@@ -15,9 +17,10 @@ from common.gateway.destinations import Destinations
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from common.llm.forms import FORMS, MeteredForm
-from common.llm.model_inputs import handed_in, taken_by
+from common.llm.model_inputs import handed_in
 from common.llm.openai_format import PREFIXED_ENDPOINTS, RequestBody, split_prefix
 from common.llm.paths import Endpoint
+from common.llm.price_book import PriceBook
 
 
 @dataclass(frozen=True)
@@ -59,28 +62,47 @@ class Movable:
         """The client's key, where it belongs."""
         return self.own if target.destination.name == self.asked.destination.name else None
 
-    def aimed_at(self, model: str) -> Target | str:
-        """The call as it is sent to a model, or why it is not, in a few words."""
-        if model in (self.asked.asked, self.asked.facts.model):
-            return self.asked
+    def aimed_at(self, model: str, book: PriceBook) -> Target | str:
+        """The call as it is sent to a model, or why it is not, in a few words.
+
+        `book` says which models are book where.
+        """
         if model not in self._aimed:
-            self._aimed[model] = _aimed(self, model)
+            asked = _is_asked(self, model)
+            self._aimed[model] = self.asked if asked else _aimed(self, model, book)
         return self._aimed[model]
 
 
-def _aimed(movable: Movable, model: str) -> Target | str:
+def _is_asked(movable: Movable, model: str) -> bool:
+    """Whether a rule names the very model that the call does, at the very upstream."""
+    asked, endpoint = movable.asked, movable.endpoint
+    if model == asked.asked:
+        return True
+    if not model.endswith(asked.facts.model or ""):
+        return False
+    prefix, name = split_prefix(model)
+    if name and prefix in movable.destinations:
+        return (prefix, name) == (asked.destination.name, asked.facts.model)
+    upstream = endpoint.upstream if _is_front(endpoint) else asked.destination.name
+    return (upstream, model) == (asked.destination.name, asked.facts.model)
+
+
+def _aimed(movable: Movable, model: str, book: PriceBook) -> Target | str:
     try:
         target = _at_front(movable, model) if _is_front(movable.endpoint) else _at(movable, model)
         if isinstance(target, str):
             return target
-        facts = target.facts
-        check_access(movable.key, target.destination, facts, target.body, metered=True)
+        check_access(movable.key, target.destination, target.facts, target.body, metered=True)
     except Refusal as refusal:
         return refusal.code
     if not target.destination.pays and movable.pays_at(target) is None:
         return "no key for it here"
-    lacking = movable.features - (taken_by(facts.model or "") or movable.features)
-    return f"takes no {min(lacking)}" if lacking else target
+    endpoint, asked = movable.endpoint, movable.asked
+    is_prefixed = model.startswith(f"{target.destination.name}/")
+    against = not_had(endpoint, asked, target, book, is_prefixed=is_prefixed)
+    if against is None:
+        against = not_taken(endpoint, asked, target, movable.body.members, movable.features)
+    return target if against is None else against
 
 
 def _is_front(endpoint: Endpoint) -> bool:
@@ -115,7 +137,7 @@ def _at(movable: Movable, model: str) -> Target | str:
     if prefix == asked.destination.name:
         model = name
     elif name and prefix in movable.destinations:
-        return "another upstream, and the call is not in OpenAI's format"
+        return f"at another upstream, where {movable.endpoint.name} cannot be sent from here"
     if movable.endpoint.model is not None:
         path = with_model_in_path(asked.path, asked.facts.model or "", model)
         return replace(asked, path=path, facts=replace(asked.facts, model=model))

@@ -123,7 +123,7 @@ class Estimates:
 
     async def _with_model(self, asking: _Asking, movable: Movable, model: str) -> dict[str, Any]:
         """The same for one of several; what is not sent there says why, and fits nowhere."""
-        target = movable.aimed_at(model)
+        target = movable.aimed_at(model, asking.call.book)
         if isinstance(target, str):
             nothing = _bound_told(Unbounded(target), None)
             return {

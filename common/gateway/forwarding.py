@@ -110,7 +110,7 @@ class Forwarding:
     async def _admitted(
         self, going: Going, chain: deque[Target], failed: "_Ended | None" = None
     ) -> Target | Refusal:
-        """The next of the chain that may be sent, its cost held; if none may, why the first may not.
+        """The next of the chain that may be sent, its cost held; where none may, why the first not.
 
         Before anything was sent only a hard budget leaves one out: what else refuses a call would
         refuse it anywhere. `failed` is how the attempt before ended.

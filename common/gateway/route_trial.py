@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from common.brownout.modes import Priority
-from common.core.errors import InvalidInput
+from common.core.errors import InvalidInput, NotFound
 from common.core.ports import Clock, Documents
 from common.core.secrets import Secret
 from common.gateway.attribution import Attribution
 from common.gateway.call import Call, Route
 from common.gateway.choice import Target
 from common.gateway.expected_costs import ExpectedCosts
+from common.gateway.identity import agent_ref, org_ref, project_ref, team_ref
 from common.gateway.keys import Key
 from common.gateway.refusals import Refusal
 from common.gateway.routing import Routing
@@ -88,8 +89,10 @@ async def try_route(
 
     Raises:
         InvalidInput: the path is none of the proxy's, or nothing can serve the call.
+        NotFound: there is no such organisation, team, agent or project.
         StoreUnavailable: no answer in time.
     """
+    await _check_known(request, documents)
     around = Surroundings(documents, clock, entropy, book, lambda _name: Secret("set"))
     caller = Caller(request.org, request.team, request.agent, request.project)
     call, movable = await trial_call(request.path, request.body, caller, around)
@@ -110,5 +113,21 @@ async def try_route(
     try:
         chain = await routing.chain(call, movable, {})
     except Refusal as refusal:
-        raise InvalidInput(refusal.message, field="path") from None
+        raise InvalidInput(refusal.message, field="body.model") from None
     return Trial(call.route, chain, call.warnings)
+
+
+async def _check_known(request: Request, documents: Documents) -> None:
+    """No call is of somebody whom nobody made: a misspelt name would be tried in vain."""
+    org = request.org
+    named = {
+        f"organisation {org[:80]!r}": org_ref(org),
+        f"team {request.team[:80]!r} in {org[:80]}": team_ref(org, request.team),
+        f"agent {request.agent[:80]!r} in {org[:80]}": agent_ref(org, request.agent),
+    }
+    if request.project is not None:
+        named[f"project {request.project[:80]!r} in {org[:80]}"] = project_ref(org, request.project)
+    found = await documents.get_many(list(named.values()))
+    missing = [name for name, each in zip(named, found, strict=True) if each is None]
+    if missing:
+        raise NotFound(f"there is no {missing[0]}")

@@ -2,8 +2,8 @@
 
 Without rules, or with `x-gateway-route: off`, a call goes where its client sent it, and nothing is
 read. A rule gives a chain: the model to take, and those to try after it. What cannot take the call
-(no key for it, not allowed, a part of the request that it would ignore) is left out and named in
-`x-gateway-warning`, and so are models that fail at the moment.
+(no key for it, not allowed, not known to be there, a part of the request that it would refuse) is
+left out and named in `x-gateway-warning`; models that fail at the moment are passed over.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +14,7 @@ from common.core.money import Nanos
 from common.gateway.call import Call, Route
 from common.gateway.candidates import Movable
 from common.gateway.choice import Target
+from common.gateway.conversations import conversation_of, goes_on_unseen, has_session
 from common.gateway.expected_costs import ExpectedCosts
 from common.gateway.keys import Key
 from common.gateway.rates import BYTES_PER_TOKEN
@@ -25,6 +26,8 @@ from common.routing.rules import RouteTable
 
 ROUTE_HEADER = "x-gateway-route"
 """`off`: the call goes where it was sent. In the answer: the rule that chose its model."""
+
+_NO_RULE = "none is for it"
 
 UsedOf: TypeAlias = Callable[[Call, Key, str | None], Awaitable[float]]
 """How much of the tightest hard budget is used, 0 to 1, that applies to a call for a model."""
@@ -64,32 +67,35 @@ class Routing:
             Refusal: model_not_found, for `auto` that no rule is for.
         """
         asked = movable.asked
-        is_auto = asked.facts.model == AUTO
-        off = headers.get(ROUTE_HEADER, "").strip().lower() == "off"
-        if off or not movable.may_move:
-            return _as_asked(asked, is_auto=is_auto)
+        if headers.get(ROUTE_HEADER, "").strip().lower() == "off":
+            return _as_asked(asked, f"{ROUTE_HEADER}: off keeps the rules from it")
+        if not movable.may_move:
+            return _as_asked(asked, "it cannot be moved")
         table = await self.book.table(movable.key.org)
         if not table.rules:
-            return _as_asked(asked, is_auto=is_auto)
+            return _as_asked(asked, _NO_RULE)
         model = asked.facts.model
         used = await self.used_of(call, movable.key, model) if table.reads_budgets else 0.0
         asking = self._asking(call, movable, used)
         choice = choose(table, asking, self.draw)
         if choice is None:
-            return _as_asked(asked, is_auto=is_auto)
+            return _as_asked(asked, _NO_RULE)
         conversation = asking.session if table.compares_costs else None
         call.route = Route(
             choice.rule, choice.why, choice.models[0], conversation, shadow=choice.shadow
         )
         if choice.shadow:
-            return _as_asked(asked, is_auto=is_auto)
-        return self._usable(call, movable, choice) or _as_asked(asked, is_auto=is_auto)
+            return _as_asked(asked, f"rule {choice.rule} is in shadow")
+        usable, left_out = self._usable(call, movable, choice)
+        call.warnings += left_out
+        return usable or _as_asked(asked, "; ".join(left_out))
 
     def _asking(self, call: Call, movable: Movable, used: float) -> Asking:
         asked, key, who = movable.asked, movable.key, call.attribution
+        form, body = movable.endpoint.form, movable.body
 
         def cost(model: str) -> Nanos | None:
-            target = movable.aimed_at(model)
+            target = movable.aimed_at(model, call.book)
             if isinstance(target, str):
                 return None
             return self.costs.of(
@@ -110,21 +116,26 @@ class Routing:
             endpoint=movable.endpoint.name,
             stream=asked.facts.stream,
             input_tokens=asked.facts.size_bytes // BYTES_PER_TOKEN,
-            read_session=lambda: call.conversation,
+            has_session=has_session(call),
+            read_session=lambda: conversation_of(call, key, form, body.members),
+            is_bound=lambda: goes_on_unseen(form, body.members),
             read_features=lambda: movable.features,
-            read_form=lambda: features_of(movable.body.members, asked.facts.size_bytes),
+            read_form=lambda: features_of(body.members, asked.facts.size_bytes),
             read_budget_used=lambda: used,
             expected_cost=cost,
         )
         return asking
 
-    def _usable(self, call: Call, movable: Movable, choice: Choice) -> tuple[Target, ...]:
-        """The targets of a choice, without what cannot take the call and what fails now."""
+    def _usable(
+        self, call: Call, movable: Movable, choice: Choice
+    ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+        """The targets of a choice, without what fails now, and what cannot take the call."""
         found: list[Target] = []
+        left_out: list[str] = []
         for model in choice.models:
-            target = movable.aimed_at(model)
+            target = movable.aimed_at(model, call.book)
             if isinstance(target, str):
-                call.warnings += (f"rule {choice.rule}: {model} left out ({target})",)
+                left_out.append(f"rule {choice.rule}: {model} left out ({target})")
             else:
                 found.append(target)
         rested = [
@@ -132,7 +143,7 @@ class Routing:
             for each in found
             if not self.health.rests(each.destination.name, each.facts.model or "")
         ]
-        return tuple(rested or found[:1])
+        return tuple(rested or found[:1]), tuple(left_out)
 
     def remember(self, call: Call) -> None:
         """Keep what a call that a rule is for has used: its conversation may go on."""
@@ -142,11 +153,12 @@ class Routing:
             self.costs.remember(conversation, call.price_list, model, call.metered)
 
 
-def _as_asked(asked: Target, *, is_auto: bool) -> tuple[Target, ...]:
-    if is_auto:
+def _as_asked(asked: Target, why: str) -> tuple[Target, ...]:
+    """Where its client sent it; `why` no rule moves it is told where that is nowhere."""
+    if asked.facts.model == AUTO:
         raise Refusal(
             "model_not_found",
-            f"No rule says which model serves this call for {AUTO!r}. Name a model, or have a rule "
-            "written that is for it.",
+            f"No rule says which model serves this call for {AUTO!r}: {why}. Name a model, or have "
+            "a rule written that is for it.",
         )
     return (asked,)

@@ -8,6 +8,7 @@ told by the next one, first of all.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -45,14 +46,14 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The parts that a run works with."""
+    """The parts that a run works with. `read_book` answers with the prices in force."""
 
     documents: Documents
     warehouse: Warehouse
     bus: Bus
     clock: Clock
     entropy: Entropy
-    book: PriceBook
+    read_book: Callable[[], Awaitable[PriceBook]]
     budgets: Budgets
 
     async def run(self, command: RunInsights) -> None:
@@ -120,9 +121,10 @@ class Runs:
         found = [finding for each in daily for finding in drifts.drifts(each, until)]
         found += waste.waste(spent, until)
         found += newcomers.newcomers(spending, until)
-        found += cheaper_models(ledger, self.book, since, until)
-        found += batchable(ledger, self.book, since, until)
-        found += cacheable(sharing, self.book, since, until)
+        book = await self.read_book()
+        found += cheaper_models(ledger, book, since, until)
+        found += batchable(ledger, book, since, until)
+        found += cacheable(sharing, book, since, until)
         keys = await self._keys(now)
         found += unused_keys(
             [replace(key, used_at=used.get(key.line)) for key in keys],

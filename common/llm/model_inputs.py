@@ -1,24 +1,59 @@
-"""What models can be handed, and what a request hands in.
+"""What models are made for and can be handed, and what a request hands in.
 
-Only models for conversations that are widely documented stand here; of others nothing is known, and
-a request is not moved to them. What a request holds that has no word here is named as the request
+Only models for conversations that are widely documented are known to take more than text; a request
+that holds more is not moved to others. What it holds that has no word here is named as the request
 spells it, which no model takes: unknown is not taken.
 
-Sources: OpenAI API documentation, "Models", guides "Images and vision", "File inputs", "Structured
-Outputs" (since gpt-4o-2024-08-06), "Function calling" (custom tools since GPT-5); Anthropic
-documentation, "Models overview", "Vision", "PDF support", "Structured outputs" (Opus 4.1, Sonnet
-4.5, Haiku 4.5 and later); Gemini API documentation, "Models", "Structured outputs", "Document
-understanding".
+Sources: OpenAI API documentation, "Models" and the pages of the models (which of them the Responses
+API alone has), guides "Images and vision", "File inputs", "Structured Outputs" (since
+gpt-4o-2024-08-06; JSON mode since gpt-4-turbo and gpt-3.5-turbo-1106), "Function calling" (custom
+tools since GPT-5); Anthropic documentation, "Models overview", "Vision", "PDF support", "Structured
+outputs" (Opus 4.1, Sonnet 4.5, Haiku 4.5 and later); Gemini API documentation, "Models",
+"Structured outputs", "Document understanding".
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from common.llm.facts import kind_of, objects
 from common.llm.paths import FormName
+
+Kind: TypeAlias = Literal[
+    "text",
+    "embeddings",
+    "speech",
+    "transcripts",
+    "pictures",
+    "video",
+    "sound",
+    "completions",
+    "live",
+]
+"""What a model is made for: `text` answers conversations, `sound` does so aloud, `completions` goes
+on with a text, `live` has an API of its own, as what judges texts has."""
+
+_KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (re.compile(r"embed"), "embeddings"),
+    (re.compile(r"realtime|\blive\b|moderation"), "live"),
+    (re.compile(r"\btts\b|orpheus"), "speech"),
+    (re.compile(r"transcribe|whisper"), "transcripts"),
+    (re.compile(r"\bimage|imagen|banana|dall-e"), "pictures"),
+    (re.compile(r"\bveo\b|\bsora\b|gemini-omni"), "video"),
+    (re.compile(r"\baudio\b"), "sound"),
+    (
+        re.compile(r"\bgpt-3\.5-turbo-instruct|\b(text-)?(davinci|babbage|curie|ada)(-\d{3})?$"),
+        "completions",
+    ),
+)
+_RESPONSES_ALONE = re.compile(
+    r"(o1|o3|gpt-5(\.\d)?)-pro\b.*|.*\bcodex\b.*|.*-deep-research\b.*|computer-use.*"
+)
+
+_WITHOUT_JSON = re.compile(r"gpt-4(-32k)?(-0314|-0613)?|gpt-3\.5-turbo-(16k|0301|0613|16k-0613)")
+"""Models from before the JSON mode."""
 
 _EVERYTHING_SEEN = frozenset({"tools", "pictures", "files", "schema"})
 _ALL_MEDIA = _EVERYTHING_SEEN | {"sound", "video"}
@@ -88,6 +123,24 @@ def taken_by(model: str) -> frozenset[str] | None:
     """
     bare = model.rpartition("/")[2].lower()
     return next((taken for pattern, taken in _TAKEN if pattern.fullmatch(bare)), None)
+
+
+@lru_cache(maxsize=500)
+def made_for(model: str) -> Kind:
+    """What a model is made for, as its name says; `text` where that says nothing."""
+    name = model.lower()
+    return next((kind for pattern, kind in _KINDS if pattern.search(name)), "text")
+
+
+@lru_cache(maxsize=500)
+def answers_chats(model: str) -> bool:
+    """Whether OpenAI's chat completions have this model of OpenAI's."""
+    return _RESPONSES_ALONE.fullmatch(model.lower()) is None
+
+
+def takes_json_mode(model: str) -> bool:
+    """Whether this model of OpenAI's writes JSON that is asked for without a schema."""
+    return _WITHOUT_JSON.fullmatch(model.lower()) is None
 
 
 def handed_in(form: FormName, members: Mapping[str, Any]) -> frozenset[str]:

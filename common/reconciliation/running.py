@@ -12,7 +12,7 @@ that is higher releases nothing and is told as it is.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
@@ -65,14 +65,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Holds bills against our events, once a day. One per process."""
+    """Holds bills against our events, once a day. One per process.
+
+    `read_book` answers with the prices in force, whose names of models are those of calls.
+    """
 
     documents: Documents
     bus: Bus
     clock: Clock
     entropy: Entropy
     warehouse: Warehouse
-    book: PriceBook
+    read_book: Callable[[], Awaitable[PriceBook]]
     accounts: Sequence[Account]
 
     async def run(self) -> None:
@@ -104,8 +107,9 @@ class Reconciliation:
             logger.warning("reconciliation.silent", extra={**named, "cause": cause})
             await self._note(account, "silent", cause, asked_at)
             return
+        book = await self.read_book()
         for bill in bills:
-            await self._day(account, as_listed(bill, self.book, account.provider), asked_at)
+            await self._day(account, as_listed(bill, book, account.provider), asked_at)
         await self._note(account, "answers", None, asked_at)
 
     async def _day(self, account: Account, bill: Bill, asked_at: datetime) -> None:

@@ -13,10 +13,9 @@ from typing import TypeAlias
 
 from common.core.money import Nanos
 from common.routing.complexity import score
-from common.routing.rules import Match, RouteTable, Rule, Structural, Use
+from common.routing.rules import AUTO, Match, RouteTable, Rule, Structural, Use
 
-AUTO = "auto"
-"""The name of a model that a caller leaves to the rules."""
+__all__ = ["AUTO", "Asking", "Choice", "Draw", "choose"]
 
 Draw: TypeAlias = Callable[[str], float]
 """A number from 0 up to 1 for a text, the same in every process."""
@@ -26,10 +25,11 @@ Draw: TypeAlias = Callable[[str], float]
 class Asking:
     """One call, as rules see it.
 
-    `read_session` gives what a weighted draw stays with, `read_features` what the request holds
-    beside text, `read_form` the features of a structural choice, `read_budget_used` how much of the
-    tightest hard budget is used, 0 to 1; `expected_cost` what the call may cost with a model, None
-    where that is not known.
+    `read_session` gives what a weighted draw stays with; `has_session` where its caller named that.
+    `is_bound` says whether the call names what is kept of earlier ones, `read_features` what the
+    request holds beside text, `read_form` the features of a structural choice, `read_budget_used`
+    how much of the tightest hard budget is used, 0 to 1; `expected_cost` what the call may cost
+    with a model, None where that is not known.
     """
 
     team: str
@@ -40,7 +40,9 @@ class Asking:
     endpoint: str
     stream: bool
     input_tokens: int
+    has_session: bool
     read_session: Callable[[], str]
+    is_bound: Callable[[], bool]
     read_features: Callable[[], frozenset[str]]
     read_form: Callable[[], Mapping[str, float]]
     read_budget_used: Callable[[], float]
@@ -100,9 +102,21 @@ def _is(value: str | None, glob: str | None) -> bool:
 
 
 def _chosen(rule: Rule, asking: Asking, draw: Draw) -> Choice:
+    if _stays(rule.use, asking):
+        return Choice(rule.name, (asking.model or "",), "goes on", rule.shadow)
     first, why = _first(rule.use, asking, draw)
     models = dict.fromkeys((*first, *rule.fallbacks))
     return Choice(rule.name, tuple(models), why, rule.shadow)
+
+
+def _stays(use: Use, asking: Asking) -> bool:
+    """Whether a call goes on with the model it names: another may know nothing of what was before.
+
+    A rule with one model, and a draw that is bound to a session, take all calls of a conversation
+    to the same one; `AUTO` names none to stay with.
+    """
+    is_steady = use.fixed is not None or (use.weighted is not None and asking.has_session)
+    return not is_steady and asking.model != AUTO and asking.is_bound()
 
 
 def _first(use: Use, asking: Asking, draw: Draw) -> tuple[tuple[str, ...], str]:
@@ -115,8 +129,9 @@ def _first(use: Use, asking: Asking, draw: Draw) -> tuple[tuple[str, ...], str]:
         return (_drawn(use.weighted, asking.session, draw),), "weighted"
     if use.ladder is not None:
         used = asking.budget_used * 100
-        step = next((each for each in use.ladder if used < each.until), use.ladder[-1])
-        return (step.model,), f"{used:.0f} % of a budget used"
+        left = [each.model for each in use.ladder if used < each.until]
+        # The steps below are there for what this one's budget lets through no more.
+        return tuple(left or [use.ladder[-1].model]), f"{used:.0f} % of a budget used"
     assert use.structural is not None
     return _by_form(use.structural, asking)
 

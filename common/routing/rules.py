@@ -10,7 +10,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from common.core.errors import InvalidInput
 from common.routing.complexity import FEATURES
@@ -20,10 +28,23 @@ MOST_MODELS = 8
 """A call is sent to no more of them, one after the other."""
 MOST_TOLD = 10
 """Problems that one answer names."""
+MOST_TOKENS = 1_000_000_000
+
+AUTO = "auto"
+"""The name of a model that a caller leaves to the rules."""
+
+
+def _is_no_auto(model: str) -> str:
+    if model == AUTO:
+        raise ValueError(f"{AUTO!r} is what calls name that leave their model to a rule: name one")
+    return model
+
 
 Glob: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 """A name, with * for any text."""
-ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[!-~]{1,200}$"), AfterValidator(_is_no_auto)]
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Tokens: TypeAlias = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
 Weight: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 Feature: TypeAlias = Literal["tools", "pictures", "files", "sound", "video", "schema"]
@@ -51,8 +72,8 @@ class Match(_Part):
     stream: bool | None = None
     has: frozenset[Feature] = frozenset()
     lacks: frozenset[Feature] = frozenset()
-    input_tokens_from: Annotated[int, Field(ge=0)] = 0
-    input_tokens_to: Annotated[int, Field(ge=1)] | None = None
+    input_tokens_from: Tokens = 0
+    input_tokens_to: Tokens | None = None
     budget_used_from: Percent = 0
 
     @model_validator(mode="after")
@@ -80,9 +101,9 @@ class Structural(_Part):
 
     small: ModelName
     large: ModelName
-    intercept: float
-    weights: Annotated[Mapping[str, float], Field(min_length=1)]
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    intercept: Finite
+    weights: Annotated[Mapping[str, Finite], Field(min_length=1)]
+    threshold: Annotated[Finite, Field(gt=0, lt=1)] = 0.5
 
     @field_validator("weights")
     @classmethod

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from common.incidents.notifying import Notifier
     from common.incidents.taking import Incidents
     from common.insights.running import Runs
+    from common.pricing.in_force import Books
     from common.pricing.refresh import Refresher
     from common.reconciliation.running import Reconciliation
     from common.usage.apply_events import Applied
@@ -49,7 +50,19 @@ class App(Engines):
 
     @property
     def price_book(self) -> PriceBook:
+        """The one that ships with the code."""
         return bundled_book()
+
+    @cached_property
+    def books(self) -> "Books":
+        """The one in force, and others by their digests."""
+        from common.pricing.in_force import Books
+
+        return Books(self.documents, self.price_book)
+
+    async def book_in_force(self) -> PriceBook:
+        """Read when it is asked for: most of what may ask never does."""
+        return await self.books.in_force()
 
     @cached_property
     def _upstream(self) -> "HttpUpstream":
@@ -111,7 +124,7 @@ class App(Engines):
         others = {
             "escalate": incidents.escalate,
             "tell_incidents": incidents.publish,
-            "episodes": closing_episodes(self.documents, lambda: self.price_book),
+            "episodes": closing_episodes(self.documents, self.book_in_force),
             **telling_minutes(self.documents, self._policies, self._telemetry),
         }
         datadog = asking_datadog(self.brownout_fold, lambda: self._upstream)
@@ -171,11 +184,10 @@ class App(Engines):
         from common.gateway.sending import Sender
         from common.gateway.spending import Spending
         from common.gateway.upstream_health import UpstreamHealth
-        from common.pricing.in_force import Books
 
         settings = read_settings(ProxySettings)
         copy = BrownoutCopy(self._policies)
-        prices = PriceCopy(Books(self.documents, self.price_book))
+        prices = PriceCopy(self.books)
         control = Control(
             self.documents,
             self.clock,
@@ -304,7 +316,7 @@ class App(Engines):
             self.bus,
             self.clock,
             self.entropy,
-            self.price_book,
+            self.book_in_force,
             StoredBudgets(self.documents, spent_of(spent)),
         )
 
@@ -320,7 +332,7 @@ class App(Engines):
             self.clock,
             self.entropy,
             WarehouseWhenAsked(self),
-            self.price_book,
+            self.book_in_force,
             billed_accounts(read_settings(InsightsSettings), lambda: self._upstream),
         )
 

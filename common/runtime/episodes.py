@@ -20,19 +20,19 @@ from common.usage.summaries import Span, read_sums
 
 
 def closing_episodes(
-    documents: Documents, book: Callable[[], PriceBook]
+    documents: Documents, read_book: Callable[[], Awaitable[PriceBook]]
 ) -> Callable[[datetime], Awaitable[int]]:
     """What writes down, each minute, the episodes that have ended."""
-    return partial(close_episodes, documents, sums_of_episodes(documents, book))
+    return partial(close_episodes, documents, sums_of_episodes(documents, read_book))
 
 
-def sums_of_episodes(documents: Documents, book: Callable[[], PriceBook]) -> SumsOf:
-    """Answers what brownouts ask; the book is made when an emergency needs it."""
+def sums_of_episodes(documents: Documents, read_book: Callable[[], Awaitable[PriceBook]]) -> SumsOf:
+    """Answers what brownouts ask; the book is read when an emergency needs it."""
 
     async def answer(episode: str, opened_at: datetime) -> EpisodeSums:
         sums = await kept.read_episode(documents, episode)
         unmatched = [each for each in sums if each.stratum and each.arm == "unmatched"]
-        before = await _before(documents, book(), opened_at) if unmatched else {}
+        before = await _before(documents, await read_book(), opened_at) if unmatched else {}
         return EpisodeSums(
             strata=_strata(sums),
             unmatched=[_unmatched(each, before) for each in unmatched],

@@ -21,7 +21,6 @@ import typer
 
 from common.core.errors import CloudOpsError, NotFound
 from common.core.money import usd_text
-from common.pricing.in_force import Books
 from common.pricing.restatement import Chosen, Restated, Restatement
 from common.pricing.restating import Left
 from common.runtime.app import app
@@ -98,7 +97,7 @@ async def _run(chosen: Chosen, sha: str | None, reason: str, *, is_dry: bool) ->
     pubsub = PubsubHttp.of(read_settings(BusSettings))
     bus = app().bus if pubsub is None else HttpBus(pubsub)
     try:
-        books = Books(app().documents, app().price_book)
+        books = app().books
         restatement = Restatement(app().documents, app().warehouse, bus, app().clock, books)
         return await restatement.run(chosen, sha=sha, reason=reason, is_dry=is_dry)
     finally:

@@ -1,5 +1,6 @@
 """Rules for which model serves a call, over HTTP: replaced, told to the proxy, kept, and tried."""
 
+import json
 from typing import Any
 
 import httpx
@@ -28,8 +29,13 @@ CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]}
 
 @pytest.fixture(autouse=True)
 async def acme(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/orgs", json={"id": "acme"})
-    assert answer.status_code == 201
+    for path, body in (
+        ("orgs", {"id": "acme"}),
+        ("teams", {"org": "acme", "id": "search"}),
+        ("agents", {"org": "acme", "id": "crawler", "team": "search"}),
+    ):
+        answer = await client.post(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 201, answer.text
 
 
 async def put(client: httpx.AsyncClient, body: dict[str, Any], version: int) -> httpx.Response:
@@ -194,3 +200,45 @@ async def test_says_what_is_left_out_and_what_no_rule_is_for(client: httpx.Async
     assert found["data"]["left_out"] == ["rule a: nobody/x left out (unknown_upstream)"]
     assert auto.status_code == 422
     assert "No rule says" in auto.text
+    assert auto.json()["field"] == "body.model"
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [
+        ({"org": "nobody"}, "there is no organisation 'nobody'"),
+        ({"team": "serach"}, "there is no team 'serach' in acme"),
+        ({"agent": "nobody"}, "there is no agent 'nobody' in acme"),
+        ({"project": "nobody"}, "there is no project 'nobody' in acme"),
+    ],
+)
+async def test_tries_nothing_for_somebody_whom_nobody_made(
+    client: httpx.AsyncClient, who: dict[str, str], said: str
+) -> None:
+    asked = {"org": "acme", "team": "search", "agent": "crawler", **who}
+
+    answer = await client.post(
+        "/api/v1/routes:dry-run",
+        json={
+            **asked,
+            "path": "/openai/v1/chat/completions",
+            "body": CHAT,
+            "rules": FIRST["rules"],
+        },
+    )
+
+    assert answer.status_code == 404
+    assert said in answer.text
+
+
+async def test_refuses_over_json_what_could_not_be_read_again(client: httpx.AsyncClient) -> None:
+    structural = {"small": "o3", "large": "gpt-5", "intercept": 0, "weights": {"size": 1}}
+    for member, number in (("intercept", '"nan"'), ("intercept", "NaN"), ("intercept", "1e999")):
+        rule = {"name": "a", "shadow": True, "use": {"structural": {**structural, member: "X"}}}
+        sent = json.dumps({"rules": [rule]}).replace('"X"', number)
+        headers = {"if-match": '"0"', "content-type": "application/json"}
+
+        answer = await client.put(PATH, content=sent, headers=headers)
+
+        assert answer.status_code in (400, 422), number
+    assert (await client.get(PATH)).json()["data"]["rules"] == []

@@ -25,6 +25,7 @@ from common.core.errors import StoreUnavailable
 from common.core.events import UsageEvent
 from common.core.ports import Create, Document, Documents, Put, Query
 from common.llm.price_book import bundled_book
+from common.pricing.in_force import Books
 from common.runtime.episodes import closing_episodes, sums_of_episodes
 from common.usage.apply_events import apply_events
 from common.usage.episode_sums import episode_increments
@@ -226,7 +227,7 @@ async def test_takes_what_usage_added_up_at_the_minute_s_command(
     clock, bus = SetClock(), KeepingBus()
     clock.advance((T0 - clock.now()).total_seconds())
     policies = Policies(documents, shipped_policy, policy_from_data)
-    closing = closing_episodes(documents, bundled_book)
+    closing = closing_episodes(documents, Books(documents, bundled_book()).in_force)
     folding = Folding(documents, bus, clock, os.urandom, policies)
     ticker = Ticker(folding, {"episodes": closing})
     await tell(documents, a_signal(Mode.SOFT))
@@ -269,7 +270,9 @@ async def test_takes_the_hour_before_for_an_emergency(documents: SqliteDocuments
     treated = [of_episode(n, "e9", mode="emergency", arm="degraded") for n in range(200, 210)]
     await apply_events(documents, [*before, *others, *treated], clock)
 
-    sums = await sums_of_episodes(documents, bundled_book)("e9", opened_at)
+    sums = await sums_of_episodes(documents, Books(documents, bundled_book()).in_force)(
+        "e9", opened_at
+    )
 
     cost = sum(each.cost_nanos or 0 for each in treated)
     assert sums.unmatched == [UnmatchedSum(10, cost, 40, 40 * 7_000_000)]

@@ -14,6 +14,7 @@ from common.insights.findings import Insight
 from common.insights.keeping import find_insights
 from common.insights.running import Runs
 from common.llm.price_book import bundled_book
+from common.pricing.in_force import Books
 from common.runtime.insights import StoredBudgets
 from common.runtime.spending import spent_of
 from common.usage.spent import Spent
@@ -78,7 +79,15 @@ async def store(warehouse: Warehouse, calls: Iterable[UsageEvent]) -> None:
 def runs(documents: Documents, warehouse: Warehouse, bus: KeepingBus, clock: SetClock) -> Runs:
     budgets = StoredBudgets(documents, spent_of(Spent(documents, warehouse, clock)))
     clock.time = DAY + 12 * HOUR + MOMENT
-    return Runs(documents, warehouse, bus, clock, os.urandom, bundled_book(), budgets)
+    return Runs(
+        documents,
+        warehouse,
+        bus,
+        clock,
+        os.urandom,
+        Books(documents, bundled_book()).in_force,
+        budgets,
+    )
 
 
 async def hourly(runs: Runs) -> None:

@@ -59,6 +59,8 @@ def test_is_applied_and_sends_calls_there(
     manifest = tmp_path / "gateway.yaml"
     manifest.write_text(imported(WHOLE, *ORG).stdout)
     cloudops("orgs", "create", "acme")
+    cloudops("teams", "create", "t", *ORG)
+    cloudops("agents", "create", "a", *ORG, "--team", "t")
 
     applied = cloudops("apply", "-f", str(manifest), "--yes")
     who = (*ORG, "--team", "t", "--agent", "a")

@@ -14,6 +14,7 @@ import pytest
 from common.core.events import Event, UsageEvent
 from common.core.ports import Document, Documents, Warehouse
 from common.llm.price_book import bundled_book
+from common.pricing.in_force import Books
 from common.reconciliation.records import day_ref, source_ref
 from common.reconciliation.rows import Bill, BillsUnavailable, Item, Tokens, Used
 from common.reconciliation.running import Account, Reconciliation
@@ -70,7 +71,7 @@ class Scene:
             self.clock,
             os.urandom,
             self.warehouse,
-            bundled_book(),
+            Books(self.documents, bundled_book()).in_force,
             accounts or (self.account,),
         )
 

@@ -33,6 +33,7 @@ from common.core.reconciliation_events import SpendDriftFound
 from common.core.secrets import Secret
 from common.gateway.upstream import UpstreamReply, UpstreamRequest
 from common.llm.price_book import bundled_book
+from common.pricing.in_force import Books
 from common.reconciliation.running import Account, Reconciliation
 from common.usage.proof import Proof
 from scripts.simulated.server import create_app
@@ -151,7 +152,7 @@ class World:
             ),
         ]
         ports = (self.documents, self.bus, self.clock, os.urandom, self.warehouse)
-        return Reconciliation(*ports, bundled_book(), accounts)
+        return Reconciliation(*ports, Books(self.documents, bundled_book()).in_force, accounts)
 
     async def told(self) -> list[Event]:
         """What the run of two days later tells of the day."""

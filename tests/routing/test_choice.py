@@ -29,7 +29,9 @@ ASKING = Asking(
     endpoint="chat.completions",
     stream=False,
     input_tokens=1_000,
+    has_session=False,
     read_session=lambda: "s1",
+    is_bound=lambda: False,
     read_features=not_asked,
     read_form=not_asked,
     read_budget_used=not_asked,
@@ -124,14 +126,16 @@ def test_draws_by_weight_and_keeps_a_session_where_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("used", "model"), [(0.0, "a"), (0.79, "a"), (0.8, "b"), (0.99, "b"), (1.0, "b"), (1.2, "b")]
+    ("used", "those"),
+    [(0.0, "abc"), (0.79, "abc"), (0.8, "bc"), (0.95, "c"), (0.99, "c"), (1.0, "c"), (1.2, "c")],
 )
-def test_steps_down_a_ladder_as_a_budget_is_used_up(used: float, model: str) -> None:
-    steps = [{"model": "a", "until": 80}, {"model": "b", "until": 95}]
+def test_steps_down_a_ladder_as_a_budget_is_used_up(used: float, those: str) -> None:
+    """The steps below come next, where the budget has no room for the first."""
+    steps = [{"model": "a", "until": 80}, {"model": "b", "until": 95}, {"model": "c", "until": 98}]
 
     found = chosen(replace(ASKING, read_budget_used=lambda: used), {"use": {"ladder": steps}})
 
-    assert models(found) == (model,)
+    assert models(found) == tuple(those)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +153,43 @@ def test_takes_the_large_model_from_the_threshold_on(tools: float, model: str, w
 
 def test_finds_out_nothing_that_no_rule_names() -> None:
     assert models(chosen(ASKING, {"match": {"team": "search"}, "use": {"fixed": "a"}})) == ("a",)
+
+
+MANY_WAYS: tuple[dict[str, Any], ...] = (
+    {"cheapest": ["o3", "o4-mini"]},
+    {"weighted": {"o3": 1, "o4-mini": 1}},
+    {"ladder": [{"model": "o3", "until": 50}, {"model": "o4-mini", "until": 100}]},
+    {
+        "structural": {
+            "small": "o3",
+            "large": "o4-mini",
+            "intercept": 0.0,
+            "weights": {"size": 1.0},
+        }
+    },
+)
+BOUND = replace(
+    ASKING,
+    is_bound=lambda: True,
+    read_budget_used=lambda: 0.0,
+    read_form=lambda: {"size": 1.0},
+    expected_cost=lambda _: None,
+)
+
+
+@pytest.mark.parametrize("use", MANY_WAYS)
+def test_goes_on_with_the_model_that_keeps_what_the_call_names(use: dict[str, Any]) -> None:
+    rule = {"use": use, "fallbacks": ["gpt-5-nano"], "report": "tried"}
+
+    choice = chosen(BOUND, rule)
+
+    assert choice == Choice("r0", ("gpt-5",), "goes on")
+    assert models(chosen(replace(BOUND, model="auto"), rule))[0] in ("o3", "o4-mini")
+
+
+def test_moves_what_is_kept_where_all_of_a_conversation_goes_to_one_model() -> None:
+    drawn = {"use": {"weighted": {"o3": 1, "o4-mini": 1}}}
+    in_session = replace(BOUND, has_session=True)
+
+    assert models(chosen(BOUND, {"use": {"fixed": "o3"}})) == ("o3",)
+    assert models(chosen(in_session, drawn)) == models(chosen(ASKING, drawn))

@@ -25,6 +25,7 @@ from common.gateway.attribution import attribute
 from common.gateway.brownouts import even_draw
 from common.gateway.control import CONTROL
 from common.gateway.destinations import VENDOR_VARIABLES
+from common.gateway.identity import agent_ref, org_ref, project_ref, team_ref
 from common.gateway.keys import KeyPolicy, key_ref
 from common.gateway.route_book import ROUTES_CHANGED, routes_ref
 from common.gateway.route_trial import Request, Trial, try_route
@@ -42,6 +43,13 @@ INSTALLATION = b"installation"
 KEYS = {variable: Secret(f"sk-{name}") for name, variable in VENDOR_VARIABLES.items()}
 LIMIT = 10**15
 """A million dollars: so much that every hold has room."""
+WHO = (
+    org_ref("acme"),
+    team_ref("acme", "search"),
+    agent_ref("acme", "crawler"),
+    agent_ref("acme", "indexer"),
+    project_ref("acme", "site"),
+)
 Place = tuple[str, str | None]
 
 
@@ -82,6 +90,7 @@ class Installation:
                 Put(budget_ref("b"), budget.to_data()),
                 Put(period_ref(period.id), period.to_data()),
                 Put(key_ref(key.digest), key.to_data()),
+                *(Put(each, {}) for each in WHO),
             ]
         )
 

@@ -66,6 +66,11 @@ def test_is_written_as_it_is_read(rule: dict[str, Any]) -> None:
         (a_rule(match={"input_tokens_from": 9, "input_tokens_to": 9}), "must be above"),
         (a_rule(match={"colour": "red"}), "rules[0].match.colour: Extra inputs"),
         (a_rule(match={"budget_used_from": 101}), "rules[0].match.budget_used_from:"),
+        (a_rule(match={"input_tokens_to": 10**30}), "rules[0].match.input_tokens_to:"),
+        (a_rule(match={"input_tokens_to": 0}), "must be above"),
+        (a_rule(use={"fixed": "auto"}), "rules[0].use.fixed: 'auto' is what calls name"),
+        (a_rule(fallbacks=["auto"]), "rules[0].fallbacks[0]:"),
+        (a_rule(use={"weighted": {"auto": 1, "o3": 1}}), "'auto' is what calls name"),
     ],
 )
 def test_says_what_is_wrong_and_where(rule: dict[str, Any], expected: str) -> None:
@@ -82,3 +87,14 @@ def test_names_everything_that_is_wrong_at_once() -> None:
 def test_takes_no_two_rules_of_one_name_and_not_too_many() -> None:
     assert "two rules are named one" in told(a_rule(), a_rule())
     assert "100" in told(*(a_rule(f"r{number}") for number in range(MOST_RULES + 1)))
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "NaN", float("nan"), float("inf")])
+@pytest.mark.parametrize("member", ["intercept", "weights", "threshold"])
+def test_takes_no_number_that_is_none(member: str, number: object) -> None:
+    wrong = {"size": number} if member == "weights" else number
+    place = "weights.size" if member == "weights" else member
+
+    said = told(a_rule(use={"structural": {**STRUCTURAL, member: wrong}}, shadow=True))
+
+    assert f"rules[0].use.structural.{place}: Input should be a finite number" in said

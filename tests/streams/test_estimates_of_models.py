@@ -62,16 +62,17 @@ async def test_tells_for_each_model_what_a_call_of_it_would_hold(
 
 
 async def test_goes_to_the_upstream_of_each_model(client: Client) -> None:
-    told = await estimates(client, "gemini/gemini-2.5-flash", "o3", "nobody/x", "gpt-4o-mini")
+    told = await estimates(client, "gemini/gemini-2.5-flash", "gpt-4.1", "nobody/x", "o3")
 
     shown = {name: (each["upstream"], each["model"], each["card"]) for name, each in told.items()}
     assert shown == {
         "gemini/gemini-2.5-flash": ("gemini", "gemini-2.5-flash", "google/gemini-2.5-flash"),
-        "o3": ("openai", "o3", "openai/o3"),
+        "gpt-4.1": ("openai", "gpt-4.1", "openai/gpt-4.1"),
         "nobody/x": (None, None, None),
-        "gpt-4o-mini": ("openai", "gpt-4o-mini", "openai/gpt-4o-mini"),
+        "o3": (None, None, None),
     }
     assert (told["nobody/x"]["fits"], told["nobody/x"]["reason"]) == (False, "unknown_upstream")
+    assert (told["o3"]["fits"], told["o3"]["reason"]) == (False, "takes no such max_tokens")
 
 
 async def test_says_which_of_them_fit(make_client: MakeClient, budget: Make) -> None:

@@ -165,7 +165,7 @@ async def test_takes_auto_where_a_rule_says_which_model_that_is(
 async def test_moves_a_call_in_a_vendor_s_own_format_within_that_vendor(
     client: Client, upstream: ByHost, rules: Rules
 ) -> None:
-    await rules(use("gemini/gemini-2.5-flash", "gemini-2.5-flash-lite"))
+    await rules(use("gemini/gemini-2.5-flash", "claude-haiku-4-5"))
     body = b'{"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}'
 
     await client.call("/gemini/v1beta/models/gemini-2.5-pro:generateContent", body)
@@ -174,7 +174,7 @@ async def test_moves_a_call_in_a_vendor_s_own_format_within_that_vendor(
     first, second = upstream.requests
     assert first.url.endswith("/v1beta/models/gemini-2.5-flash:generateContent")
     assert first.body == body
-    assert json.loads(second.body)["model"] == "gemini-2.5-flash-lite"
+    assert json.loads(second.body)["model"] == "claude-haiku-4-5"
 
 
 async def test_steps_down_as_the_tightest_budget_is_used(
