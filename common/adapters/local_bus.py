@@ -78,6 +78,7 @@ class LocalBus:
         self._queue = LocalQueue(path, redelivery or Redelivery(), deadline_s=deadline_s)
         self._clock = clock
         self._subscriptions = tuple(subscriptions)
+        self._known_receivers: dict[tuple[str, str], list[str]] = {}
         self._order = order
         self._sleep = sleep
         self._wake = {subscription.name: asyncio.Event() for subscription in subscriptions}
@@ -92,11 +93,7 @@ class LocalBus:
         """
         if topic not in TOPICS:
             raise PublishFailed(f"there is no topic {topic}: use one of {', '.join(TOPICS)}")
-        receivers = [
-            subscription.name
-            for subscription in self._subscriptions
-            if subscription.topic == topic and wants(subscription.types, event.type)
-        ]
+        receivers = self._receivers(topic, event.type)
         if not receivers:
             return
         try:
@@ -107,6 +104,16 @@ class LocalBus:
             raise PublishFailed(error.detail) from error
         for name in receivers:
             self._wake[name].set()
+
+    def _receivers(self, topic: str, type_: str) -> list[str]:
+        """The names of the subscriptions that want such an event."""
+        if (topic, type_) not in self._known_receivers:
+            self._known_receivers[topic, type_] = [
+                subscription.name
+                for subscription in self._subscriptions
+                if subscription.topic == topic and wants(subscription.types, type_)
+            ]
+        return self._known_receivers[topic, type_]
 
     async def start(self) -> None:
         """Begin to deliver, first of all what an earlier process left."""

@@ -6,9 +6,11 @@ times are stored as microseconds since 1970, so that they compare as numbers.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import orjson
 
 from common.adapters.bus_subscriptions import DeadLetter, Message, Redelivery
 from common.adapters.sqlite_file import SqliteFile
@@ -79,11 +81,11 @@ class LocalQueue:
         self,
         subscriptions: Sequence[str],
         data: bytes,
-        attributes: Mapping[str, str],
+        attributes: dict[str, str],
         now: datetime,
     ) -> None:
         """Store one message for each subscription, due at once."""
-        time, text = _micros(now), json.dumps(dict(attributes))
+        time, text = _micros(now), orjson.dumps(attributes).decode()
 
         def store(connection: sqlite3.Connection) -> None:
             [message_id] = connection.execute(_NEXT_MESSAGE).fetchone()

@@ -176,7 +176,7 @@ def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]
             text = rest.strip() if scheme.lower() == "bearer" else ""
         if text:
             yield name, text
-    for name, text in parse_qsl(query):
+    for name, text in parse_qsl(query) if query else ():
         if name == "key" and text.strip():
             yield QUERY_KEY, text.strip()
 
@@ -210,6 +210,8 @@ def forwarded_query(query: str, key: ProviderKey, protocol: ProtocolName) -> str
     Byte for byte as it came where it holds none of them. Only Gemini takes keys in a query: to
     others a `key` that is not ours means something else.
     """
+    if not query:
+        return query
     pairs = parse_qsl(query, keep_blank_values=True)
     ours = any(name == "key" and text.strip().startswith(PREFIX) for name, text in pairs)
     if protocol != "gemini":

@@ -225,7 +225,8 @@ class Sender:
         form = order.call.form
         if form is not None and self._flag_refused.get(name, 0.0) <= self.clock.monotonic():
             body, strip = form.prepare(plain.body, order.target.facts)
-        reply = await self._attempt(order, key, replace(plain, body=body))
+        prepared = plain if body is plain.body else replace(plain, body=body)
+        reply = await self._attempt(order, key, prepared)
         if strip and reply.status in _BAD_REQUESTS:
             reply = await _begun(reply)
             if b"stream_options" in reply.beginning:
