@@ -47,7 +47,7 @@ def repeat_budgets(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dic
     charges, data = folder / "provider", folder / "gateway"
     with simulated_provider(charges, cpu=cpus.load) as provider:
         free, limited = Repetition(size, make_key(data)), Repetition(size, make_key(data))
-        asyncio.run(_store_budget(data, limited.key))
+        asyncio.run(store_budget(data, limited.key))
         settings = {"SIMULATED_PROVIDER_URL": provider.address}
         with served(proxy, data, settings, cpu=cpus.target) as gateway:
             for name, (shape, fewer) in SHAPES.items():
@@ -110,7 +110,8 @@ def _ratios(data: Path, after: int) -> Sequence[float]:
     return [each["hold_nanos"] / each["cost_nanos"] for each in events]
 
 
-async def _store_budget(data: Path, key: str) -> None:
+async def store_budget(data: Path, key: str) -> None:
+    """Give a key a hard budget with plenty in it."""
     digest = key_digest(key)
     assert digest is not None
     scope = f"key:{key_id_of(digest)}"

@@ -26,6 +26,7 @@ from scripts.benchmark.goals import goal_document, goal_table, goals, measure_tr
 from scripts.benchmark.measures import FULL, QUICK, Cpus, Figure
 from scripts.benchmark.nginx import installed_nginx
 from scripts.benchmark.peers.installed import installed_peers
+from scripts.benchmark.pipeline import repeat_pipeline
 from scripts.benchmark.processes import on_cpu
 from scripts.benchmark.repetition import repeat_once
 from scripts.benchmark.report import comparison, document, machine, table
@@ -126,6 +127,7 @@ def _measure(
             left_out += bench.left_out
             once |= measure_transactions(size) if number == 0 else {}
             once |= repeat_budgets(proxy, place / "budgets", size, cpus)
+            once |= repeat_pipeline(proxy, place / "pipeline", size, cpus)
             once |= measure_brownouts()
             once |= measure_routing(once)
             for figure, value in once.items():
