@@ -53,11 +53,11 @@ class Caller:
     key: str
     calls: list[Call] = field(default_factory=list)
 
-    async def until(self, mode: str) -> None:
-        """Call until an answer names the mode."""
+    async def until(self, mode: str, after: datetime) -> None:
+        """Call until the answer to a call that was sent after a moment names the mode."""
         headers = {"x-gateway-key": self.key, "authorization": "Bearer sim"}
         async with httpx.AsyncClient(base_url=self.address, headers=headers, timeout=30) as client:
-            while not self.calls or self.calls[-1].mode != mode:
+            while not any(each.mode == mode for each in self.calls if each.sent_at > after):
                 sent_at = datetime.now(UTC)
                 answer = (await client.post(PATH, json=BODY)).raise_for_status()
                 told = answer.headers.get("x-brownout-mode", "normal")
@@ -76,12 +76,12 @@ async def test_a_pin_decides_on_every_proxy_and_is_gone_at_its_end_without_a_wri
         callers = [Caller(each.address, stack.key) for each in (stack, second)]
         await _enforce(documents)
         await _alert(stack)
-        await _all(callers, "hard")
+        await _all(callers, "hard", after=datetime.now(UTC))
 
         pin, pinned_at = await _pin(documents)
         [pinned] = await documents.get_many([STATE])
-        await _all(callers, "soft")
-        await _all(callers, "hard")
+        await _all(callers, "soft", after=pinned_at)
+        await _all(callers, "hard", after=pin.until)
         [ended] = await documents.get_many([STATE])
 
         await documents.aclose()
@@ -144,10 +144,10 @@ async def _alert(stack: Stack) -> None:
     assert (answer.status_code, answer.json()["mode"]) == (200, "hard"), answer.text
 
 
-async def _all(callers: list[Caller], mode: str) -> None:
+async def _all(callers: list[Caller], mode: str, *, after: datetime) -> None:
     async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as tasks:
         for caller in callers:
-            tasks.create_task(caller.until(mode))
+            tasks.create_task(caller.until(mode, after))
 
 
 def _second(folder: Path, settings: Mapping[str, str]) -> ServerProcess:
