@@ -32,7 +32,7 @@ from common.llm.price_book import Card, PriceBook
 from common.llm.reductions.model_members import refused_member
 from common.llm.reductions.request import Request, Unsafe
 from common.llm.reductions.thinking_carried import carry_thinking
-from common.routing.choice import AUTO
+from common.routing.rules import AUTO
 
 _OPENAI_S = frozenset({"openai", "azure"})
 """Price lists of upstreams whose models take what is known of OpenAI's."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from common.budgets.budgets import BUDGETS, Applicable, Budget, Spender, budgets_of
 from common.budgets.holdings import BudgetUnavailable
 from common.core.errors import StoreUnavailable
+from common.core.paging import every_document
 from common.core.ports import Clock, Documents, Query
 from common.gateway.control import POLICY_EPOCH, Control
 
@@ -123,12 +124,5 @@ class BudgetBook:
             epoch = newest
 
     async def _all(self, org: str) -> list[Budget]:
-        budgets: list[Budget] = []
-        after: str | None = None
-        while True:
-            query = Query(BUDGETS, {"org": org}, after=after, limit=PAGE)
-            page = await self._documents.query(query)
-            budgets += [Budget.from_document(document) for document in page]
-            if len(page) < PAGE:
-                return budgets
-            after = page[-1].ref.id
+        stored = every_document(self._documents, Query(BUDGETS, {"org": org}, limit=PAGE))
+        return [Budget.from_document(document) async for document in stored]

@@ -12,6 +12,7 @@ from common.budgets.standing import Standing
 from common.budgets.sweep import Asked, SpentOf
 from common.core.errors import NotFound
 from common.core.money import Nanos
+from common.core.paging import every_document
 from common.core.ports import Documents, Query
 
 ListedState: TypeAlias = Literal["open", "written_off", "corrected"]
@@ -72,14 +73,8 @@ async def list_leases(
     documents: Documents, state: ListedState, budget: str | None = None
 ) -> list[Lease]:
     """All leases in a state, of one budget perhaps, ordered by id."""
-    found: list[Lease] = []
-    after: str | None = None
-    while True:
-        page = await documents.query(Query(LEASES, {"state": state}, after=after, limit=_PAGE))
-        found += [Lease.from_document(document) for document in page]
-        if len(page) < _PAGE:
-            break
-        after = page[-1].ref.id
+    stored = every_document(documents, Query(LEASES, {"state": state}, limit=_PAGE))
+    found = [Lease.from_document(document) async for document in stored]
     return [lease for lease in found if budget is None or budget in budgets_of_lease(lease)]
 
 

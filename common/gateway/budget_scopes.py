@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -11,7 +11,8 @@ from typing import Any, get_args
 from common.budgets.budgets import BUDGETS, MOST_HARD, Budget, ScopeKind, Spender
 from common.core.errors import InvalidInput
 from common.core.ids import is_slug
-from common.core.ports import Document, Documents, Query, Ref
+from common.core.paging import every_document
+from common.core.ports import Documents, Query, Ref
 from common.gateway.identity import Agent, Org, Project, Team, agent_ref
 from common.gateway.keys import KEYS, Key, refusal
 
@@ -76,7 +77,10 @@ async def org_of(documents: Documents, text: str) -> str:
 
 async def hard_budgets(documents: Documents, org: str) -> list[Budget]:
     """All hard budgets of an organisation."""
-    found = [Budget.from_document(each) async for each in _all(documents, BUDGETS, {"org": org})]
+    found = [
+        Budget.from_document(each)
+        async for each in every_document(documents, Query(BUDGETS, {"org": org}, limit=_PAGE))
+    ]
     return [budget for budget in found if budget.hard]
 
 
@@ -133,7 +137,9 @@ async def check_moved_agent(documents: Documents, agent: Agent, now: datetime) -
         return
     project = _busiest_project(Counter(budget.scope for budget in budgets))
     callers = [Spender(agent.org, agent.team, agent.id, project, "")]
-    async for document in _all(documents, KEYS, {"org": agent.org, "agent": agent.id}):
+    async for document in every_document(
+        documents, Query(KEYS, {"org": agent.org, "agent": agent.id}, limit=_PAGE)
+    ):
         key = Key.from_document(document)
         if refusal(key, now) is None:
             callers.append(Spender(agent.org, agent.team, agent.id, key.project, key.line))
@@ -182,7 +188,7 @@ async def _callers(
     ]
     callers += [Spender(org, team, agent, project, "") for agent, team in homes.items()]
     if any(scope.kind == "key" for scope in scopes):
-        async for document in _all(documents, KEYS, {"org": org}):
+        async for document in every_document(documents, Query(KEYS, {"org": org}, limit=_PAGE)):
             key = Key.from_document(document)
             if f"key:{key.line}" in counts and refusal(key, now) is None:
                 callers += callers_with(key)
@@ -208,7 +214,10 @@ def _busiest_project(counts: Mapping[str, int]) -> str | None:
 async def _require(documents: Documents, ref: Ref, kind: str, where: Mapping[str, Any]) -> None:
     [document] = await documents.get_many([ref])
     if document is None:
-        known = [each.ref.id async for each in _all(documents, ref.collection, where)]
+        known = [
+            each.ref.id
+            async for each in every_document(documents, Query(ref.collection, where, limit=_PAGE))
+        ]
         raise InvalidInput(f"there is no {kind} {ref.id}{_hint(ref.id, known)}", field="scope")
 
 
@@ -224,19 +233,6 @@ async def _org_of_line(documents: Documents, line: str) -> str:
             )
     lines = [each.data["line"] for each in await documents.query(Query(KEYS, limit=_PAGE))]
     raise InvalidInput(f"there is no line of keys {line!r}{_hint(line, lines)}", field="scope")
-
-
-async def _all(
-    documents: Documents, collection: str, where: Mapping[str, Any]
-) -> AsyncIterator[Document]:
-    after: str | None = None
-    while True:
-        page = await documents.query(Query(collection, where, after=after, limit=_PAGE))
-        for document in page:
-            yield document
-        if len(page) < _PAGE:
-            return
-        after = page[-1].ref.id
 
 
 def _hint(asked: str, known: Iterable[str]) -> str:

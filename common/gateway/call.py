@@ -120,17 +120,6 @@ class Call:
         return FORMS[name] if name is not None else None
 
     @property
-    def conversation(self) -> str:
-        """What calls that belong together share: their session, else what their prompts begin with.
-
-        A call with neither is alone.
-        """
-        who, prefix = self.attribution, self.facts.prefix
-        if who is not None and who.session_hash is not None:
-            return who.session_hash
-        return prefix.digest.hex() if prefix is not None else self.id
-
-    @property
     def costs(self) -> bool:
         """Whether it asks for something that is billed."""
         return isinstance(self.endpoint, Endpoint) and self.endpoint.metered

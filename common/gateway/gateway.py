@@ -46,7 +46,7 @@ from common.llm.openai_format import RequestBody
 from common.llm.paths import Endpoint, NotForwarded, resolve
 from common.llm.protocol import PROTOCOLS, ErrorText, protocol_of
 from common.llm.unmetered import NONE, UnmeteredPaths
-from common.routing.choice import AUTO
+from common.routing.rules import AUTO
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from common.core.errors import InvalidInput, NotFound, VersionConflict
+from common.core.paging import every_document
 from common.core.ports import Create, Delete, Document, Documents, Put, Query, Write
 from common.core.transactions import Read
 from common.gateway.changes import Change, Moment, Plan
@@ -104,16 +105,11 @@ async def overlapping(documents: Documents, override: Override) -> list[Override
     """
     where = {"org": override.org, "provider": override.provider}
     found: list[Override] = []
-    after: str | None = None
-    while True:
-        page = await documents.query(Query(OVERRIDES, where, after=after))
-        for document in page:
-            # What this code cannot read prices nothing either.
-            with suppress(InvalidInput):
-                found.append(Override.from_document(document))
-        if len(page) < Query(OVERRIDES).limit:
-            return [each for each in found if override.meets(each)]
-        after = page[-1].ref.id
+    async for document in every_document(documents, Query(OVERRIDES, where)):
+        # What this code cannot read prices nothing either.
+        with suppress(InvalidInput):
+            found.append(Override.from_document(document))
+    return [each for each in found if override.meets(each)]
 
 
 async def list_overrides(documents: Documents, *, after: str | None, limit: int) -> list[Override]:

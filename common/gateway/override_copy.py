@@ -14,6 +14,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from common.core.errors import InvalidInput, StoreUnavailable
+from common.core.paging import every_document
 from common.core.ports import Clock, Documents, Query
 from common.gateway.control import Control
 from common.llm.price_book import PriceBook
@@ -95,17 +96,12 @@ class OverrideCopy:
 
     async def _all(self) -> list[Override]:
         found: list[Override] = []
-        after: str | None = None
-        while True:
-            page = await self._documents.query(Query(OVERRIDES, after=after, limit=PAGE))
-            for document in page:
-                try:
-                    found.append(Override.from_document(document))
-                except InvalidInput as error:
-                    # A version of this code that knows more has written it.
-                    logger.error(  # noqa: TRY400 - the cause is the message
-                        "price_override.unusable", extra={"cause": error.detail}
-                    )
-            if len(page) < PAGE:
-                return found
-            after = page[-1].ref.id
+        async for document in every_document(self._documents, Query(OVERRIDES, limit=PAGE)):
+            try:
+                found.append(Override.from_document(document))
+            except InvalidInput as error:
+                # A version of this code that knows more has written it.
+                logger.error(  # noqa: TRY400 - the cause is the message
+                    "price_override.unusable", extra={"cause": error.detail}
+                )
+        return found

@@ -20,9 +20,9 @@ from common.gateway.keys import Key
 from common.gateway.rates import BYTES_PER_TOKEN
 from common.gateway.refusals import Refusal
 from common.gateway.upstream_health import UpstreamHealth
-from common.routing.choice import AUTO, Asking, Choice, Draw, choose
+from common.routing.choice import Asking, Choice, Draw, choose
 from common.routing.complexity import features_of
-from common.routing.rules import RouteTable
+from common.routing.rules import AUTO, RouteTable
 
 ROUTE_HEADER = "x-gateway-route"
 """`off`: the call goes where it was sent. In the answer: the rule that chose its model."""

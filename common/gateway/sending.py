@@ -347,11 +347,16 @@ async def _begun(reply: UpstreamReply) -> _BegunReply:
 
 
 def _loyalty(call: Call, *, bound: bool) -> str:
-    """What a call keeps its key by: objects belong to the gateway key that made them."""
-    who = call.attribution
+    """What a call keeps its key by: objects belong to the gateway key that made them.
+
+    Else its session, or what its prompt begins with, which a provider's cache is kept by.
+    """
+    who, prefix = call.attribution, call.facts.prefix
     if bound and who is not None:
         return who.key.line
-    return call.conversation
+    if who is not None and who.session_hash is not None:
+        return who.session_hash
+    return prefix.digest.hex() if prefix is not None else call.id
 
 
 def _nothing_pays(destination: Destination) -> Refusal:

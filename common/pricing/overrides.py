@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from common.core.errors import InvalidInput
 from common.core.ids import is_slug
+from common.core.paging import every_document
 from common.core.ports import Document, Documents, Query, Ref, Value
 from common.llm.own_prices import OwnPrice, OwnPrices
 from common.llm.price_book import PriceBook
@@ -273,14 +274,8 @@ async def all_overrides(documents: Documents) -> list[Override]:
         InvalidInput: one cannot be read.
         StoreUnavailable: no answer in time.
     """
-    found: list[Override] = []
-    after: str | None = None
-    while True:
-        page = await documents.query(Query(OVERRIDES, after=after))
-        found += [Override.from_document(document) for document in page]
-        if len(page) < Query(OVERRIDES).limit:
-            return found
-        after = page[-1].ref.id
+    stored = every_document(documents, Query(OVERRIDES))
+    return [Override.from_document(document) async for document in stored]
 
 
 async def book_of(documents: Documents, book: PriceBook, org: str, at: datetime) -> PriceBook:

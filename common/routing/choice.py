@@ -15,8 +15,6 @@ from common.core.money import Nanos
 from common.routing.complexity import score
 from common.routing.rules import AUTO, Match, RouteTable, Rule, Structural, Use
 
-__all__ = ["AUTO", "Asking", "Choice", "Draw", "choose"]
-
 Draw: TypeAlias = Callable[[str], float]
 """A number from 0 up to 1 for a text, the same in every process."""
 
