@@ -3,7 +3,6 @@
 import re
 from datetime import datetime
 from typing import NewType
-from uuid import UUID
 
 OrgId = NewType("OrgId", str)
 TeamId = NewType("TeamId", str)
@@ -31,4 +30,5 @@ def time_ordered_id(now: datetime, entropy: bytes) -> str:
     value = (milliseconds & ((1 << 48) - 1)) << 80 | random_part
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -132,7 +132,8 @@ class Bus(Protocol):
         """Return when the event is accepted and cannot be lost any more.
 
         Raises:
-            PublishFailed: it was not accepted; the caller must not pretend that it was.
+            PublishFailed: it was not accepted, or not in time, for which each engine has a deadline
+                of seconds; the caller must not pretend that it was.
         """
 
 

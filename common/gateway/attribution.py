@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from common.brownout.modes import PRIORITIES, Priority
 from common.core.secrets import keyed_hash
+from common.gateway.credentials import GATEWAY_KEY_HEADER
 from common.gateway.keys import Key, granted_priority
 
 AGENT_HEADER = "x-gateway-agent"
@@ -24,10 +25,12 @@ STRICT = "strict"
 """The one word of `x-brownout`."""
 GATEWAY_HEADERS = frozenset(
     {
-        *("x-gateway-key", "x-gateway-fit", "x-gateway-route", "x-gateway-cost-event"),
+        *(GATEWAY_KEY_HEADER, "x-gateway-fit", "x-gateway-route", "x-gateway-cost-event"),
         *(AGENT_HEADER, TAGS_HEADER, USER_HEADER, SESSION_HEADER),
     }
 )
+
+_REFINING = ("x-gateway-", PRIORITY_HEADER, STRICT_HEADER)
 
 MAX_TAGS = 20
 MAX_VALUE_CHARACTERS = 256
@@ -54,13 +57,17 @@ def attribute(key: Key, headers: Mapping[str, str], hash_key: bytes) -> Attribut
         headers: lower-case names.
         hash_key: secret of the installation, so that hashes cannot be guessed from names.
     """
+    said = [name for name in headers if name.startswith(_REFINING)]
+    if said == [GATEWAY_KEY_HEADER] or not said:
+        priority = granted_priority(key.policy, "")
+        return Attribution(key, key.agent, key.tags, None, None, priority, ())
     warnings: list[str] = []
     agent = headers.get(AGENT_HEADER, key.agent)
     if agent != key.agent and agent not in key.may_act_as:
         warnings.append(f"{AGENT_HEADER} is not an agent this key may act as; ignored")
         agent = key.agent
     tags = {**key.tags, **_tags(headers.get(TAGS_HEADER, ""), key, warnings)}
-    unknown = [n for n in headers if n.startswith("x-gateway-") and n not in GATEWAY_HEADERS]
+    unknown = [n for n in said if n.startswith("x-gateway-") and n not in GATEWAY_HEADERS]
     if unknown:
         warnings.append(f"{len(unknown)} unknown x-gateway-* headers ignored")
     wished = _word(headers, PRIORITY_HEADER)

@@ -18,7 +18,7 @@ from common.gateway.destinations import VENDORS, Destination
 from common.gateway.spend import Spend
 from common.gateway.treatment import Treatment
 from common.llm.costs import FREE, Cost, cost_of
-from common.llm.facts import CallFacts
+from common.llm.facts import UNREAD, CallFacts
 from common.llm.forms import FORMS, MeteredForm
 from common.llm.input_costs import InputCosts, input_costs
 from common.llm.metered import Metered
@@ -59,7 +59,7 @@ class Call:
     protocol: WireProtocol
     endpoint: Endpoint | NotForwarded
     book: PriceBook
-    facts: CallFacts = field(default_factory=lambda: CallFacts(readable=False))
+    facts: CallFacts = UNREAD
     attribution: Attribution | None = None
     prefix_hash: str | None = None
     """Keyed, of `facts.prefix`."""

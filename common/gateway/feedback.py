@@ -7,7 +7,6 @@ is 202, and tells nobody whether a call exists. No field takes text, and an erro
 was sent.
 """
 
-import asyncio
 import logging
 import re
 from dataclasses import dataclass
@@ -50,12 +49,11 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackDesk:
-    """Takes feedback. `publish_s` is how long the bus may take."""
+    """Takes feedback."""
 
     bus: Bus
     rates: RateLimits
     clock: Clock
-    publish_s: float
 
     async def take(self, body: bytes, call: Call, key: Key) -> dict[str, Any]:
         """Publish the feedback in a body, which counts as a call of the key's limits.
@@ -84,8 +82,7 @@ class FeedbackDesk:
 
     async def _publish(self, event: CallFeedback) -> None:
         try:
-            async with asyncio.timeout(self.publish_s):
-                await self.bus.publish(event.topic, event)
+            await self.bus.publish(event.topic, event)
         except Exception as error:  # noqa: BLE001 - whatever a bus raises, the caller keeps the feedback
             logger.warning("feedback.unpublished", extra={"error": type(error).__name__})
             raise Refusal(

@@ -29,7 +29,7 @@ from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
 from common.gateway.feedback import FEEDBACK_PATHS, FeedbackDesk
 from common.gateway.forwarding import Forwarding, Going
-from common.gateway.incoming import Incoming, Receive, Scope, Send
+from common.gateway.incoming import Incoming, Receive, Scope, Send, Watch
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key
 from common.gateway.models import entry_body, list_body, model_list
@@ -74,7 +74,6 @@ class Limits:
     idle_s: float = 120.0
     call_s: float = 3600.0
     finish_s: float = 60.0
-    publish_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +105,10 @@ class Gateway:
             if not await self._own_answers().answered(incoming, Answer(send)):
                 await self._elsewhere(incoming.path, Answer(send))
             return
+        now = self.clock.now()
         call = Call(
-            id=time_ordered_id(self.clock.now(), self.entropy(10)),
-            started_at=self.clock.now(),
+            id=time_ordered_id(now, self.entropy(10)),
+            started_at=now,
             arrived_s=self.clock.monotonic(),
             protocol=protocol_of(endpoint),
             endpoint=endpoint,
@@ -133,7 +133,7 @@ class Gateway:
     ) -> None:
         """Forward one call and relay its reply. Every failure leaves as a Refusal."""
         deadlines = Deadlines(self.limits.call_s)
-        watch: asyncio.Task[None] | None = None
+        watch: Watch | None = None
         going: Going | None = None
         try:
             async with deadlines:
@@ -141,7 +141,7 @@ class Gateway:
                 key = await self._identify(call, shown, incoming, deadlines)
                 forwarded = forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
-                watch = asyncio.create_task(incoming.watch(lambda: _left(call, answer, deadlines)))
+                watch = Watch(incoming, lambda: _left(call, answer, deadlines))
                 if (forwarded.upstream, forwarded.name) == _OWN_LIST:
                     await self._list_models(call, forwarded, key, shown, answer)
                     return
@@ -204,7 +204,7 @@ class Gateway:
             call.client_gone = deadlines.client_gone
             call.client_awaited = deadlines.waiting_for == "client"
             if watch is not None:
-                watch.cancel()
+                watch.end()
 
     async def _identify(
         self, call: Call, shown: Shown, incoming: Incoming, deadlines: Deadlines
@@ -224,10 +224,11 @@ class Gateway:
     ) -> Movable:
         """The call and where its client sends it, once it is known that the key may."""
         endpoint = forwardable(call.endpoint)
-        call.facts = CallFacts(readable=False, size_bytes=len(body))
         content_type = incoming.headers.get("content-type", "")
         if call.form is not None and (not is_form(body) or is_announced(body, content_type)):
             call.facts = call.form.read_facts(body)
+        else:
+            call.facts = CallFacts(readable=False, size_bytes=len(body))
         if endpoint.model is not None:
             call.facts = replace(call.facts, model=endpoint.model)
         if endpoint.unmetered is not None:
@@ -258,9 +259,7 @@ class Gateway:
             body_bytes=self.limits.body_bytes,
             body_s=self.limits.body_s,
             unmetered=self.unmetered,
-            feedback=FeedbackDesk(
-                self.bus, self.forwarding.rates, self.clock, self.limits.publish_s
-            ),
+            feedback=FeedbackDesk(self.bus, self.forwarding.rates, self.clock),
         )
 
     async def _list_models(
@@ -308,32 +307,30 @@ class Gateway:
         ended = call.event(self.clock.now(), ended_s)
         log_call(ended)
         events = [ended, *call.findings]
-        publishing = asyncio.create_task(self._end(call, events, ended_s))
         try:
-            await asyncio.shield(publishing)
+            await self._end(call, events)
         except asyncio.CancelledError:
-            await publishing
+            # What was on its way may be accepted or not: consumers know an event by its id.
+            await self._end(call, events)
             raise
-
-    async def _end(self, call: Call, events: list[Event], ended_s: float) -> None:
-        try:
-            await self._publish(events)
-            await self.forwarding.spending.leave(call)
         finally:
             self.forwarding.brownouts.observe(call, ended_s)
             self.routing.remember(call)
 
-    async def _publish(self, events: list[Event]) -> None:
+    async def _end(self, call: Call, events: list[Event]) -> None:
         for event in events:
-            try:
-                async with asyncio.timeout(self.limits.publish_s):
-                    await self.bus.publish(event.topic, event)
-            except Exception as error:  # noqa: BLE001 - whatever a bus raises, nothing is lost
-                # Whole, in one line, so that it can be sent again.
-                logger.error(  # noqa: TRY400 - the event is the message
-                    _UNPUBLISHED[event.topic],
-                    extra={"cause": _cause(error), "usage_event": event.payload().decode()},
-                )
+            await self._publish(event)
+        await self.forwarding.spending.leave(call)
+
+    async def _publish(self, event: Event) -> None:
+        try:
+            await self.bus.publish(event.topic, event)
+        except Exception as error:  # noqa: BLE001 - whatever a bus raises, nothing is lost
+            # Whole, in one line, so that it can be sent again.
+            logger.error(  # noqa: TRY400 - the event is the message
+                _UNPUBLISHED[event.topic],
+                extra={"cause": _cause(error), "usage_event": event.payload().decode()},
+            )
 
     async def _elsewhere(self, path: str, answer: Answer) -> None:
         headers = [header("content-type", "application/json")]

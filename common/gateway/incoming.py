@@ -1,7 +1,9 @@
 """A request as ASGI hands it over: head and body under limits, and whether the client left."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 from common.gateway.credentials import RawHeaders
@@ -17,6 +19,8 @@ HEAD_BYTES = 64 * 1024
 """Most of all headers together, each counted as HTTP/2 does, with 32 bytes beside its text (RFC
 9113, 6.5.2). uvicorn with httptools takes any number of headers of any length."""
 _BESIDE_TEXT_BYTES = 32
+UNWATCHED_S = 0.02
+"""How long a call runs before anybody looks whether its client has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,13 @@ class Incoming:
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> "Incoming":
+        raw_headers = list(scope["headers"])
         return cls(
             method=scope["method"],
             path=scope["path"],
             query=scope["query_string"].decode("latin-1"),
-            headers=lower_case(scope["headers"]),
-            raw_headers=list(scope["headers"]),
+            headers=lower_case(raw_headers),
+            raw_headers=raw_headers,
             receive=receive,
         )
 
@@ -48,7 +53,8 @@ class Incoming:
             Refusal: head_too_large, body_too_large, incomplete_request.
             TimeoutError: it was not there in time.
         """
-        head_bytes = sum(len(n) + len(v) + _BESIDE_TEXT_BYTES for n, v in self.raw_headers)
+        texts = chain.from_iterable(self.raw_headers)
+        head_bytes = sum(map(len, texts)) + len(self.raw_headers) * _BESIDE_TEXT_BYTES
         if head_bytes > HEAD_BYTES:
             raise Refusal(
                 "head_too_large",
@@ -74,19 +80,39 @@ class Incoming:
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
-    async def watch(self, left: Callable[[], None]) -> None:
-        """Say when the client leaves."""
-        while (await self.receive())["type"] != "http.disconnect":
+
+class Watch:
+    """Says when the client of a request leaves, once its body is there.
+
+    A call that is answered at once is over before anybody looks: a task for each would cost more.
+    """
+
+    def __init__(self, incoming: Incoming, left: Callable[[], None]) -> None:
+        self._receive = incoming.receive
+        self._left = left
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(UNWATCHED_S, self._begin)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        left()
+        self._left()
 
 
-def lower_case(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def lower_case(raw: RawHeaders) -> dict[str, str]:
     """Headers by lower-case name. Of a repeated one the first counts."""
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    return headers
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(raw)
+    }
 
 
 def _too_large(limit: int) -> Refusal:

@@ -25,6 +25,7 @@ KEYS = "keys"
 PREFIX = "ocg_"
 _RANDOM_BYTES = 32
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = tuple(high + low for high in _BASE62 for low in _BASE62)
 _CHECKSUM_DIGITS = 6
 _FORM = re.compile(r"ocg_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}")
 _KEY_ID_DIGITS = 12
@@ -176,9 +177,6 @@ def refusal(key: Key, now: datetime) -> Refusal | None:
 
 
 def _checksum(body: str) -> str:
-    number = zlib.crc32(body.encode("ascii"))
-    digits = ""
-    for _ in range(_CHECKSUM_DIGITS):
-        number, digit = divmod(number, len(_BASE62))
-        digits = _BASE62[digit] + digits
-    return digits
+    rest, low = divmod(zlib.crc32(body.encode("ascii")), len(_PAIRS))
+    high, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]

@@ -120,6 +120,10 @@ class CallFacts:
     prefix: Prefix | None = None
 
 
+UNREAD = CallFacts(readable=False)
+"""Of a request that nobody has looked at."""
+
+
 def parse_request(body: bytes) -> Mapping[str, Any] | None:
     """A request's body as a JSON object, or None where it is none, or would not fit in memory.
 

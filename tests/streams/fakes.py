@@ -118,6 +118,8 @@ class Exchange:
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     blocked: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    watched: asyncio.Event = field(default_factory=asyncio.Event)
+    """The gateway has begun to look whether the client leaves."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
     stops_after: int | None = None
@@ -141,6 +143,7 @@ class Exchange:
                     wait.cancel()
             if self.gone.is_set():
                 return {"type": "http.disconnect"}
+        self.watched.set()
         await self.gone.wait()
         return {"type": "http.disconnect"}
 

@@ -8,10 +8,9 @@ import pytest
 from common.core.errors import PublishFailed
 from common.core.event_types import parse_event
 from common.core.events import UsageEvent
-from common.gateway.gateway import Limits
 from common.llm.price_book import bundled_book
 from common.runtime.logs import JsonLines
-from tests.streams.conftest import KeptRecords, MakeClient
+from tests.streams.conftest import KeptRecords
 from tests.streams.fakes import (
     ANTHROPIC_NANOS,
     ANTHROPIC_REQUEST,
@@ -147,18 +146,6 @@ async def test_an_event_that_is_not_accepted_is_logged_whole(
     assert isinstance(event, UsageEvent)
     assert (event.cost_nanos, event.id) == (OPENAI_NANOS, exchange.headers["x-gateway-request-id"])
     assert (exchange.content, exchange.complete) == (b"".join(OPENAI_STREAM), True)
-
-
-async def test_a_bus_that_does_not_answer_is_not_waited_for(
-    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus, logged: KeptRecords
-) -> None:
-    bus.gate = asyncio.Event()
-    upstream.reply = ScriptedReply([*OPENAI_STREAM])
-
-    exchange = await make_client(Limits(publish_s=0.03)).call(body=ASKING)
-
-    assert len(logged.named("usage.unpublished")) == 1
-    assert exchange.complete
 
 
 async def test_calls_beside_each_other_have_their_own_events(

@@ -180,6 +180,7 @@ async def test_a_key_may_let_its_calls_finish(
         "/v1/messages", ANTHROPIC_REQUEST, headers={"x-gateway-key": FINISHING}
     )
     await exchange.until_received(ANTHROPIC_START)
+    await wait_for(exchange.watched)
     exchange.leave()
     rest.set()
     await task
@@ -201,7 +202,7 @@ async def test_a_call_that_may_finish_is_unanswered_if_its_client_left_before(
     exchange, task = client.start(
         body=b'{"model":"gpt-4o-mini"}', headers={"x-gateway-key": FINISHING}
     )
-    await wait_for(upstream.asked)
+    await wait_for(exchange.watched)
     exchange.leave()
     begin.set()
     await task
