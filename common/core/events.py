@@ -9,6 +9,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
+import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from common.core.money import Nanos
@@ -34,7 +35,10 @@ class Event(BaseModel):
 
     def payload(self) -> bytes:
         """The event as JSON, times in RFC 3339 UTC."""
-        return self.model_dump_json().encode()
+        try:
+            return orjson.dumps(self.__dict__, default=vars, option=orjson.OPT_UTC_Z)
+        except orjson.JSONEncodeError:  # an integer of more than 64 bits
+            return self.model_dump_json().encode()
 
 
 Outcome: TypeAlias = Literal["ok", "upstream_error", "gateway_error", "client_error", "shed"]

@@ -8,6 +8,7 @@ prices is a path around every budget.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -157,6 +158,7 @@ _PLACES = {
     # Behind a colon a verb begins: a name with one could be another call than the one priced.
     "name": r"(?P<name>(?!\.{1,2}$)[^/:]+)",
 }
+_REMEMBERED_CHARACTERS = 256
 _ENDING = re.compile(r"[.~:]+(?=/|$)")
 _VENDORS: tuple[ProtocolName, ...] = ("openai", "anthropic", "gemini")
 _SHIM = re.compile(r"/gemini/v1(?:beta)?/openai(?P<rest>/.*)")
@@ -199,14 +201,22 @@ def resolve(
     """
     if path.startswith(("/v1/", "/v1beta/")):
         path = f"/{_of_bare(method, path, headers)}{path}"
+    if headers.get("upgrade", "").lower() == "websocket" and (mounted := _mounted(path)):
+        protocol, upstream, rest = mounted
+        return NotForwarded(protocol, rest, upstream=upstream)
+    find = _found if len(path) <= _REMEMBERED_CHARACTERS else _found.__wrapped__
+    return find(method, path, unmetered)
+
+
+@lru_cache(maxsize=1024)
+def _found(method: str, path: str, unmetered: UnmeteredPaths) -> Endpoint | NotForwarded | None:
+    """The endpoint behind a path that names its provider. Most calls are for a few paths."""
     if path.startswith("/vertex/"):
         return _of_vertex(method, path.removeprefix("/vertex"))
     mounted = _mounted(path)
     if mounted is None:
         return None
     protocol, upstream, rest = mounted
-    if headers.get("upgrade", "").lower() == "websocket":
-        return NotForwarded(protocol, rest, upstream=upstream)
     others: list[str] = []
     for (of_protocol, name, of_method, _, form), pattern in zip(ENDPOINTS, _EXACT, strict=True):
         if of_protocol == protocol and (match := pattern.fullmatch(rest)):

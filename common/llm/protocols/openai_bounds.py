@@ -8,6 +8,7 @@ A member that is not known here has no bound: what it does to the cost, nobody c
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from common.llm.facts import LONGEST_NAME, BoundFacts, kind_of, names, objects, unknown_member
@@ -54,7 +55,7 @@ def read_chat(parsed: Mapping[str, Any]) -> BoundFacts:
         unbounded = "prediction"
     modalities = parsed.get("modalities")
     tier, contexts = read_tier(parsed.get("service_tier"))
-    return BoundFacts(
+    return _chat_facts(
         unbounded=unbounded,
         open_tool=_open_tool(parsed.get("tools")),
         unpriced_unit=unpriced_cache_writes(parsed.get("prompt_cache_options")),
@@ -65,6 +66,10 @@ def read_chat(parsed: Mapping[str, Any]) -> BoundFacts:
         contexts=contexts,
         text_output=modalities is None or modalities == ["text"],
     )
+
+
+_chat_facts = lru_cache(maxsize=256)(BoundFacts)
+"""Most requests say the same of it, and these facts are many."""
 
 
 def read_completion(parsed: Mapping[str, Any]) -> BoundFacts:
