@@ -6,14 +6,19 @@ wait through the same exit.
 """
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 Wait: TypeAlias = Literal["body", "first_byte", "next_chunk", "client"]
 
 
+LOOK_AFTER_S = 0.02
+"""How long a call runs before anybody looks whether its client has left."""
+
+
 class Deadlines:
-    """An async context that raises TimeoutError inside when what is waited for does not come.
+    """A context that raises TimeoutError inside when what is waited for does not come.
 
     Args:
         call_s: seconds for the whole call, whatever it waits for.
@@ -23,21 +28,22 @@ class Deadlines:
 
     def __init__(self, call_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(None)
-        self._ends_at = self._loop.time() + call_s
-        self._due_at = self._ends_at
-        self._armed_for = self._ends_at
+        self._task = asyncio.current_task()
+        now = self._loop.time()
+        self._ends_at = self._due_at = now + call_s
+        self._armed_for = now + LOOK_AFTER_S
         self._timer: asyncio.TimerHandle | None = None
+        self._look: Callable[[], None] | None = None
+        self._looked = self._expired = False
         self.waiting_for: Wait = "body"
         self.client_gone = False
         self.finish_within_s: float | None = None
 
-    async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
+    def __enter__(self) -> Self:
         self._timer = self._loop.call_at(self._armed_for, self._fire)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -46,7 +52,22 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        await self._timeout.__aexit__(kind, error, trace)
+        # As `asyncio.timeout` tells its own cancellation from others (which costs twice as much).
+        if self._expired and self._task is not None:
+            others = self._task.uncancel()
+            if kind is asyncio.CancelledError and not others:
+                raise TimeoutError from error
+
+    def look(self, look: Callable[[], None]) -> None:
+        """Have `look` called, once the call runs for so long that its client may have left.
+
+        A call that is answered at once is over before anybody looks: a task for each that waits
+        for its client to leave would cost more than the rest of this.
+        """
+        if self._looked:
+            look()
+        else:
+            self._look = look
 
     def expect(self, what: Wait, within_s: float) -> None:
         """From now on, `what` is due within so many seconds."""
@@ -74,6 +95,10 @@ class Deadlines:
             self.expect(self.waiting_for, self.finish_within_s)
 
     def _fire(self) -> None:
+        self._looked = True
+        if self._look is not None:
+            self._look()
+            self._look = None
         if self._loop.time() >= self._due_at:
             self._expire()
             return
@@ -84,4 +109,6 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._timeout.reschedule(self._loop.time())
+        if self._task is not None and not self._expired:
+            self._expired = True
+            self._task.cancel()

@@ -29,7 +29,7 @@ from common.gateway.deadlines import Deadlines
 from common.gateway.directory import Directory
 from common.gateway.feedback import FEEDBACK_PATHS, FeedbackDesk
 from common.gateway.forwarding import Forwarding, Going
-from common.gateway.incoming import Incoming, Receive, Scope, Send, Watch
+from common.gateway.incoming import Incoming, Receive, Scope, Send
 from common.gateway.key_ring import KeyRing
 from common.gateway.keys import Key
 from common.gateway.models import entry_body, list_body, model_list
@@ -133,15 +133,15 @@ class Gateway:
     ) -> None:
         """Forward one call and relay its reply. Every failure leaves as a Refusal."""
         deadlines = Deadlines(self.limits.call_s)
-        watch: Watch | None = None
+        watches: list[asyncio.Task[None]] = []
         going: Going | None = None
         try:
-            async with deadlines:
+            with deadlines:
                 shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
                 key = await self._identify(call, shown, incoming, deadlines)
                 forwarded = forwardable(endpoint)
                 body = await incoming.body(deadlines, self.limits.body_bytes, self.limits.body_s)
-                watch = Watch(incoming, lambda: _left(call, answer, deadlines))
+                deadlines.look(lambda: watches.append(_watch(call, incoming, answer, deadlines)))
                 if (forwarded.upstream, forwarded.name) == _OWN_LIST:
                     await self._list_models(call, forwarded, key, shown, answer)
                     return
@@ -203,8 +203,8 @@ class Gateway:
                 self.forwarding.release(going)
             call.client_gone = deadlines.client_gone
             call.client_awaited = deadlines.waiting_for == "client"
-            if watch is not None:
-                watch.end()
+            for watch in watches:
+                watch.cancel()
 
     async def _identify(
         self, call: Call, shown: Shown, incoming: Incoming, deadlines: Deadlines
@@ -350,9 +350,16 @@ class Gateway:
         await answer.end()
 
 
-def _left(call: Call, answer: Answer, deadlines: Deadlines) -> None:
-    call.unanswered = not answer.started
-    deadlines.client_left()
+def _watch(
+    call: Call, incoming: Incoming, answer: Answer, deadlines: Deadlines
+) -> asyncio.Task[None]:
+    """A task that ends the call when its client leaves."""
+
+    def left() -> None:
+        call.unanswered = not answer.started
+        deadlines.client_left()
+
+    return asyncio.create_task(incoming.watch(left))
 
 
 def _cause(error: Exception) -> str:

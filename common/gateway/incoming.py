@@ -1,6 +1,5 @@
 """A request as ASGI hands it over: head and body under limits, and whether the client left."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from itertools import chain
@@ -19,8 +18,6 @@ HEAD_BYTES = 64 * 1024
 """Most of all headers together, each counted as HTTP/2 does, with 32 bytes beside its text (RFC
 9113, 6.5.2). uvicorn with httptools takes any number of headers of any length."""
 _BESIDE_TEXT_BYTES = 32
-UNWATCHED_S = 0.02
-"""How long a call runs before anybody looks whether its client has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +77,11 @@ class Incoming:
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
-
-class Watch:
-    """Says when the client of a request leaves, once its body is there.
-
-    A call that is answered at once is over before anybody looks: a task for each would cost more.
-    """
-
-    def __init__(self, incoming: Incoming, left: Callable[[], None]) -> None:
-        self._receive = incoming.receive
-        self._left = left
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(UNWATCHED_S, self._begin)
-
-    def end(self) -> None:
-        """Watch no more."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._look())
-
-    async def _look(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def watch(self, left: Callable[[], None]) -> None:
+        """Say when the client leaves, once the body is there."""
+        while (await self.receive())["type"] != "http.disconnect":
             pass
-        self._left()
+        left()
 
 
 def lower_case(raw: RawHeaders) -> dict[str, str]:

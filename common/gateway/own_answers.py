@@ -95,7 +95,7 @@ class OwnAnswers:
         works = {STATUS_PATH: self._status, ESTIMATE_PATH: self._estimate}
         work = works.get(incoming.path, self._rate)
         try:
-            async with deadlines:
+            with deadlines:
                 return await work(incoming, deadlines, request_id)
         except TimeoutError:
             raise Refusal(

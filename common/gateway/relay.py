@@ -234,13 +234,13 @@ def _brownout_headers(call: Call) -> RawHeaders:
 
 
 def _is_event_stream(reply: UpstreamReply) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in reply.headers
-    )
+    return any(kind.startswith(b"text/event-stream") for kind in _kinds(reply))
 
 
 def _is_sound_or_text(reply: UpstreamReply) -> bool:
     """Whether a reply that is no error says that it is no JSON."""
-    kinds = [value.lower() for name, value in reply.headers if name.lower() == b"content-type"]
-    return reply.status < _ERROR and not any(b"json" in kind for kind in kinds)
+    return reply.status < _ERROR and not any(b"json" in kind for kind in _kinds(reply))
+
+
+def _kinds(reply: UpstreamReply) -> list[bytes]:
+    return [value.lower() for name, value in reply.headers if name.lower() == b"content-type"]

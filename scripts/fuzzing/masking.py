@@ -75,7 +75,7 @@ async def _answered(path: str, body: bytes) -> bytes:
     async def send(message: Message) -> None:
         passed.append(message.get("body", b""))
 
-    async with Deadlines(_CALL_S) as deadlines:
+    with Deadlines(_CALL_S) as deadlines:
         await relay(
             call,
             _Reply(body),

@@ -12,7 +12,7 @@ TINY_S = 0.02
 async def _wait(deadlines: Deadlines, *expected: tuple[Wait, float]) -> None:
     """Wait with these expectations, one after the other, until the client leaves after 2 s."""
     asyncio.get_running_loop().call_later(2, deadlines.client_left)
-    async with deadlines:
+    with deadlines:
         for what, within_s in expected:
             deadlines.expect(what, within_s)
         await asyncio.Event().wait()
@@ -32,7 +32,7 @@ async def test_counts_anew_with_each_expectation() -> None:
     loop = asyncio.get_running_loop()
     moved = asyncio.Event()
 
-    async with Deadlines(60) as deadlines:
+    with Deadlines(60) as deadlines:
         deadlines.expect("first_byte", TINY_S)
         deadlines.expect("next_chunk", 60)
         # Set behind the first deadline's time, by the same timers that would have ended the wait.
@@ -46,7 +46,7 @@ async def test_gives_the_client_the_rest_of_the_call() -> None:
     loop = asyncio.get_running_loop()
     read = asyncio.Event()
 
-    async with Deadlines(60) as deadlines:
+    with Deadlines(60) as deadlines:
         deadlines.expect("next_chunk", TINY_S)
         deadlines.allow_client_time()
         loop.call_later(3 * TINY_S, read.set)
@@ -86,7 +86,7 @@ async def test_a_client_that_leaves_ends_the_wait() -> None:
 
 
 async def test_a_client_that_leaves_afterwards_changes_nothing() -> None:
-    async with Deadlines(60) as deadlines:
+    with Deadlines(60) as deadlines:
         pass
 
     deadlines.client_left()
@@ -99,7 +99,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     started = asyncio.Event()
 
     async def wait() -> None:
-        async with Deadlines(60):
+        with Deadlines(60):
             started.set()
             await asyncio.Event().wait()
 
