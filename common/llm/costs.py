@@ -5,8 +5,8 @@ has no cost and a reason; it is never 0.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from common.core.events import CostSource
 from common.core.money import Nanos
@@ -21,8 +21,7 @@ MOST_NANOS = 2**63 - 1
 _STANDARD_TIERS = frozenset({"default", "standard", "auto", "on_demand"})  # the last is Groq's
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """The cost of one call in nano-USD; None always has a `reason`.
 
     `source` is None where nothing was told that a cost could rest on, or it comes later.
@@ -67,7 +66,7 @@ def cost_of(
         reason = f"unknown_tier:{metered.service_tier}"
         return Cost(None, reason, 0, _source(metered), metered.units, card.key)
     priced = book.price(_cards(metered.lines, card, book, provider), at, metered.price_context)
-    units: Mapping[str, int] = metered.units
+    units = metered.units
     if not metered.final:
         told = priced.priced_nanos
         found = estimate(metered, facts, card, book=book, provider=provider, at=at)
@@ -122,7 +121,7 @@ def _unbounded(
 def _cards(
     lines: Sequence[UsageLine], card: Card | None, book: PriceBook, provider: str
 ) -> list[tuple[Card | None, Mapping[str, int]]]:
-    return [(book.card(provider, line.model) if line.model else card, line.units) for line in lines]
+    return [(book.card(provider, model) if model else card, units) for units, model in lines]
 
 
 def _source(metered: Metered) -> CostSource:

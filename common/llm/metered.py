@@ -5,25 +5,25 @@ Units are those of the price list: `input_tokens` includes cached and written to
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 LARGEST_COUNT = 1 << 40
 """A trillion: no call used as much, and sums of as many as fit a reply stay below 64 bits."""
 
 _REASON_CHARACTERS = 40
+_NAME_CHARACTERS = 64
+_NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class UsageLine:
+class UsageLine(NamedTuple):
     """Usage billed at one model. `model` None means the model that the reply names."""
 
     units: Mapping[str, int]
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(NamedTuple):
     """All that a reply told about itself.
 
     `final` means that the provider's last word on usage was seen. Without it, `lines` holds what
@@ -35,7 +35,7 @@ class Metered:
     lines: tuple[UsageLine, ...] = ()
     final: bool = False
     model: str | None = None
-    price_context: Mapping[str, str] = field(default_factory=dict)
+    price_context: Mapping[str, str] = _NO_CONTEXT
     service_tier: str | None = None
     finish_reason: str | None = None
     failed: bool = False
@@ -46,8 +46,10 @@ class Metered:
     output_bytes: int = 0
 
     @property
-    def units(self) -> dict[str, int]:
+    def units(self) -> Mapping[str, int]:
         """Usage summed over all lines."""
+        if len(self.lines) == 1:
+            return self.lines[0].units
         total: dict[str, int] = {}
         for line in self.lines:
             for unit, count in line.units.items():
@@ -81,11 +83,14 @@ class Counts:
             if not isinstance(value, dict):
                 return None
             value = value.get(name)
-        if value is None:
-            return None
+        return self.checked(value, path)
+
+    def checked(self, value: object, path: tuple[str, ...]) -> int | None:
+        """What was found at `path`, where it is a count: as `read` answers."""
         if type(value) is int and 0 <= value < LARGEST_COUNT:
             return value
-        self.anomalies.append(f"{'.'.join(path)} is not a count")
+        if value is not None:
+            self.anomalies.append(f"{'.'.join(path)} is not a count")
         return None
 
 
@@ -95,14 +100,16 @@ def numbers_only(usage: object, *, depth: int = 4) -> Any:
     Providers put figures there; a text longer than a name could be somebody's content.
     """
     if isinstance(usage, dict) and depth:
-        kept = {
-            str(name)[:64]: numbers_only(value, depth=depth - 1) for name, value in usage.items()
-        }
-        return {name: value for name, value in kept.items() if value is not None}
+        kept = {}
+        for name, value in usage.items():
+            known = value if type(value) is int else numbers_only(value, depth=depth - 1)
+            if known is not None:
+                kept[name[:_NAME_CHARACTERS]] = known
+        return kept
     if isinstance(usage, list) and depth:
         return [numbers_only(value, depth=depth - 1) for value in usage[:32]]
     if isinstance(usage, bool | int | float):
         return usage
-    if isinstance(usage, str) and len(usage) <= 64 and " " not in usage:
+    if isinstance(usage, str) and len(usage) <= _NAME_CHARACTERS and " " not in usage:
         return usage
     return None

@@ -146,5 +146,4 @@ def _over(listed: Terms, rates: Rates, units: Mapping[str, Unit]) -> Terms:
         multipliers=tuple(factor(each) for each in listed.multipliers),
         minimum=listed.minimum,
         free=False,
-        changes=listed.changes,
     )

@@ -16,12 +16,11 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.core.errors import InvalidInput
 from common.core.money import Nanos
@@ -43,8 +42,7 @@ LONGEST_NAME = 256
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(NamedTuple):
     """The cost of a call. `nanos` None has a reason; `priced_nanos` is what could be priced.
 
     Reasons: `unknown_model`, `unknown_unit:<unit>` (nothing on the card prices it),

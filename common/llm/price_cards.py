@@ -5,7 +5,8 @@ Prices are dated or bound to a time of day, replaced unit by unit for calls with
 its first; of the variants that match, the first that prices a unit.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
@@ -39,6 +40,10 @@ class Daily:
 
 
 Validity: TypeAlias = Since | Daily | None
+
+
+def _holds(validity: Validity, moment: datetime) -> bool:
+    return validity is None or validity.holds(moment)
 
 
 def _read_validity(raw: Mapping[str, Any]) -> Validity:
@@ -103,54 +108,55 @@ class Terms:
     multipliers: tuple[Multiplier, ...]
     minimum: Minimum | None
     free: bool
-    tariffs: dict[tuple[int, tuple[int, ...], int], Tariff] = field(default_factory=dict)
-    """Made when first needed. A card has few: contexts count only where they meet a variant."""
+    tariffs: dict[Hashable, Tariff] = field(default_factory=dict)
+    """Made when first needed: few, by what of a context counts here and by what is in force."""
     ceilings: dict[Hashable, Any] = field(default_factory=dict)
     """Made when first needed, by `price_ceilings`: few, as what a request leaves open is."""
-    changes: bool = False
-    """Whether any of its rates begins on some day."""
+    contexts: frozenset[tuple[str, str]] = field(init=False)
+    """All that its variants and multipliers ask for, by name and value."""
+    days: Sequence[date] = field(init=False)
+    """On which some of its rates begin, in order."""
+    times: Sequence[time] = field(init=False)
+    """At which some of its rates begin or end on any day, in order."""
+
+    def __post_init__(self) -> None:
+        whens = [*(each.when for each in self.variants), *(each.when for each in self.multipliers)]
+        valid = [*(each.validity for each in self.prices), *(v.validity for v in self.variants)]
+        daily = [each for each in valid if isinstance(each, Daily)]
+        contexts = frozenset(pair for when in whens for pair in when.items())
+        days = sorted({each.day for each in valid if isinstance(each, Since)})
+        times = sorted({moment for each in daily for moment in (each.start, each.end)})
+        object.__setattr__(self, "contexts", contexts)
+        object.__setattr__(self, "days", days)
+        object.__setattr__(self, "times", times)
 
     def tariff(self, at: datetime, context: Mapping[str, str]) -> Tariff:
-        key: tuple[int, tuple[int, ...], int] = (0, (), -1)
-        if context or len(self.prices) > 1:
-            moment = at.astimezone(UTC)
-            key = (self.price_in_force(moment), *self._matching(moment, context))
+        """The rates in force at this aware time for calls with this context."""
+        moment = at.astimezone(UTC)
+        key = (
+            tuple([pair for pair in context.items() if pair in self.contexts]),
+            bisect_right(self.days, moment.date()) if self.days else 0,
+            bisect_right(self.times, moment.time()) if self.times else 0,
+        )
         tariff = self.tariffs.get(key)
         if tariff is None:
-            tariff = self.tariffs[key] = self._make(*key)
+            tariff = self.tariffs[key] = self._make(moment, context)
         return tariff
 
     def price_in_force(self, moment: datetime) -> int:
         """The last that is valid, else the first."""
         for index in range(len(self.prices) - 1, -1, -1):
-            validity = self.prices[index].validity
-            if validity is None or validity.holds(moment):
+            if _holds(self.prices[index].validity, moment):
                 return index
         return 0
 
-    def _matching(
-        self, moment: datetime, context: Mapping[str, str]
-    ) -> tuple[tuple[int, ...], int]:
-        """The variants and the first multiplier (-1: none) that this context selects."""
-        if not context:
-            return (), -1
-        variants = tuple(
-            index
-            for index, variant in enumerate(self.variants)
-            if (variant.validity is None or variant.validity.holds(moment))
-            and _selects(variant.when, context)
-        )
-        multiplier = next(
-            (i for i, factor in enumerate(self.multipliers) if _selects(factor.when, context)), -1
-        )
-        return variants, multiplier
-
-    def _make(self, price: int, variants: tuple[int, ...], multiplier: int) -> Tariff:
-        rates = dict(self.prices[price].rates)
-        for index in reversed(variants):
-            rates.update(self.variants[index].rates)
-        if multiplier >= 0:
-            factor = self.multipliers[multiplier]
+    def _make(self, moment: datetime, context: Mapping[str, str]) -> Tariff:
+        rates = dict(self.prices[self.price_in_force(moment)].rates)
+        for variant in reversed(self.variants):
+            if _selects(variant.when, context) and _holds(variant.validity, moment):
+                rates.update(variant.rates)
+        factor = next((each for each in self.multipliers if _selects(each.when, context)), None)
+        if factor is not None:
             rates = {
                 unit: rate.times(factor.numerator, factor.denominator)
                 if unit in factor.units
@@ -161,7 +167,7 @@ class Terms:
 
 
 def _selects(when: Mapping[str, str], context: Mapping[str, str]) -> bool:
-    return all(context.get(name) == value for name, value in when.items())
+    return when.items() <= context.items()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,8 +190,8 @@ class Card:
     @property
     def key(self) -> str:
         """``provider/model``, and behind a plus the organisation's own rates where they count."""
-        of_own = "" if self.own is None else f"+{self.own}"
-        return f"{self.provider}/{self.model}{of_own}"
+        key = f"{self.provider}/{self.model}"
+        return key if self.own is None else f"{key}+{self.own}"
 
     @property
     def context_window(self) -> int | None:
@@ -215,9 +221,7 @@ class Card:
         """
         if self.own is not None:
             return True
-        known: list[Mapping[str, str]] = [variant.when for variant in self.terms.variants]
-        known += [factor.when for factor in self.terms.multipliers]
-        return self.context_applies and any(when.get(name) == value for when in known)
+        return self.context_applies and (name, value) in self.terms.contexts
 
     def _tariff(self, at: datetime, context: Mapping[str, str]) -> Tariff:
         return self.terms.tariff(at, context if self.context_applies else {})
@@ -228,9 +232,7 @@ def read_terms(
 ) -> Terms:
     """The terms of one model of a compiled book, whose provider has these multipliers."""
     minimum = raw.get("minimum")
-    dated = (*raw["prices"], *raw.get("variants", ()))
     return Terms(
-        changes=any("since" in each for each in dated),
         units=units,
         prices=tuple(
             ListPrice(_read_validity(price), read_rates(price["rates"])) for price in raw["prices"]

@@ -105,7 +105,7 @@ def ceiling_of(card: Card, at: datetime, situation: Situation) -> Ceiling:
     """The dearest rates of a card for a call that arrives at this aware time."""
     terms = card.terms
     moment, days = at, None
-    if terms.changes:
+    if terms.days:
         moment = at.astimezone(UTC)
         days = (moment.date(), (moment + LONGEST_CALL).date())
     key = (card.context_applies, days, situation)

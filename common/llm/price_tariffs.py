@@ -12,7 +12,7 @@ divides, so that any number of lines is summed exactly and rounded once, by whoe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 ATTOS_PER_USD = 10**18
 """Rates are integers of 10^-18 dollars: list prices carry up to 18 decimals."""
@@ -42,12 +42,6 @@ class Unit:
     ancestors: frozenset[str]
     descendants: frozenset[str]
     overlaps: tuple[tuple[str, str], ...]
-
-    def must_be_reported(self, positive: set[str]) -> bool:
-        """Whether the other counts say that there is some of it, but not how much."""
-        if not self.descendants.isdisjoint(positive):
-            return True
-        return any(left in positive and right in positive for left, right in self.overlaps)
 
 
 def read_units(raw: Mapping[str, Any]) -> dict[str, Unit]:
@@ -143,16 +137,16 @@ def _positive_units(usage: Mapping[str, int]) -> set[str]:
     return positive
 
 
-def _reported(unit: Unit, usage: Mapping[str, int], positive: set[str]) -> int | None:
-    """The count of a unit, None if there is none of it."""
-    count = usage.get(unit.name)
-    if count is None and unit.must_be_reported(positive):
+def _check_absent(unit: Unit, positive: set[str]) -> None:
+    """Refuse a usage without this unit whose other counts say that there is some of it."""
+    if not unit.descendants.isdisjoint(positive):
         raise _InvalidUsage(unit.name)
-    return count
+    for left, right in unit.overlaps:
+        if left in positive and right in positive:
+            raise _InvalidUsage(unit.name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Charge:
+class _Charge(NamedTuple):
     """One priced unit, with its rate in grains for one of it."""
 
     unit: Unit
@@ -208,19 +202,22 @@ class Tariff:
     def _charged(self, usage: Mapping[str, int], positive: set[str]) -> int:
         total_input = 0
         if self._tier_unit:
-            total_input = _reported(self._tier_unit, usage, positive) or 0
+            if TOTAL_INPUT not in usage:
+                _check_absent(self._tier_unit, positive)
+            total_input = usage.get(TOTAL_INPUT, 0)
         grains = self._per_request.at(total_input)
         charged: dict[str, int] = {}
-        for charge in self._charges:
-            count = _reported(charge.unit, usage, positive)
+        for unit, rate, priced_parts in self._charges:
+            count = usage.get(unit.name)
             if count is None:
+                _check_absent(unit, positive)
                 continue
-            for part in charge.priced_parts:
+            for part in priced_parts:
                 count -= charged.get(part, 0)
             if count < 0:
-                raise _InvalidUsage(charge.unit.name)
-            charged[charge.unit.name] = count
-            grains += count * charge.rate.at(total_input)
+                raise _InvalidUsage(unit.name)
+            charged[unit.name] = count
+            grains += count * (rate.at(total_input) if rate.tiers else rate.base)
         return grains
 
     def listed(self, units: Mapping[str, Unit]) -> list[Rate]:

@@ -1,7 +1,6 @@
 """A stream that ends early is estimated upwards, and never above the bound of its request."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def test_costs_no_less_than_the_part_the_provider_told(provider_replies: Path, n
 
     for part in _cuts(recording):
         metered = metered_in(recording.tap(), [part])
-        told = recording.cost(replace(metered, final=True)).priced_nanos
+        told = recording.cost(metered._replace(final=True)).priced_nanos
         estimate = recording.cost(metered)
 
         assert estimate.priced_nanos >= told
@@ -70,7 +69,7 @@ def test_costs_no_more_than_the_bound_and_no_less_than_was_told(
 
     for part in _cuts(recording):
         metered = metered_in(recording.tap(), [part])
-        told = recording.cost(replace(metered, final=True)).priced_nanos
+        told = recording.cost(metered._replace(final=True)).priced_nanos
         settled = recording.cost(metered)
 
         assert settled.priced_nanos >= told

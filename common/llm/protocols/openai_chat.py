@@ -219,8 +219,10 @@ def _finish_reason(reply: Mapping[str, Any]) -> str | None:
     choices = reply.get("choices")
     if not isinstance(choices, list):
         return None
-    reasons = (ending(c.get("finish_reason")) for c in choices if isinstance(c, dict))
-    return next(filter(None, reasons), None)
+    for choice in choices:
+        if isinstance(choice, dict) and (reason := ending(choice.get("finish_reason"))):
+            return reason
+    return None
 
 
 def _metered(
@@ -234,7 +236,7 @@ def _metered(
 ) -> Metered:
     anomalies = anomalies if anomalies is not None else []
     usage = usage_of(reply)
-    lines = usage_lines(reply, anomalies) if usage is not None else None
+    lines = usage_lines(reply, usage, anomalies) if usage is not None else None
     tier = reply.get("service_tier") or named_in.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     return Metered(

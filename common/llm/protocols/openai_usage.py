@@ -13,15 +13,26 @@ from typing import Any
 
 from common.llm.metered import Counts, UsageLine
 
-_UNIT_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("cache_read_tokens", ("prompt_tokens_details", "cached_tokens")),
-    ("cache_read_tokens", ("prompt_cache_hit_tokens",)),
-    ("cache_write_tokens", ("prompt_tokens_details", "cache_write_tokens")),
-    ("input_audio_tokens", ("prompt_tokens_details", "audio_tokens")),
-    ("input_image_tokens", ("prompt_tokens_details", "image_tokens")),
-    ("output_reasoning_tokens", ("completion_tokens_details", "reasoning_tokens")),
-    ("output_audio_tokens", ("completion_tokens_details", "audio_tokens")),
+_PARTS: tuple[tuple[str, str | None, Mapping[str, str]], ...] = (
+    (
+        "input_tokens",
+        "prompt_tokens_details",
+        {
+            "cached_tokens": "cache_read_tokens",
+            "cache_write_tokens": "cache_write_tokens",
+            "audio_tokens": "input_audio_tokens",
+            "image_tokens": "input_image_tokens",
+        },
+    ),
+    ("input_tokens", None, {"prompt_cache_hit_tokens": "cache_read_tokens"}),
+    (
+        "output_tokens",
+        "completion_tokens_details",
+        {"reasoning_tokens": "output_reasoning_tokens", "audio_tokens": "output_audio_tokens"},
+    ),
 )
+"""A unit, the member that tells of its parts (None: `usage` itself), and their names and units."""
+
 _XAI_SOURCES = "num_sources_used"
 SEARCH_SOURCES = "search_sources"
 """Pages that xAI's live search read: billed each, and on no price list."""
@@ -37,18 +48,18 @@ def usage_of(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return usage if isinstance(usage, dict) else None
 
 
-def usage_lines(reply: Mapping[str, Any], anomalies: list[str]) -> tuple[UsageLine, ...] | None:
-    """What a reply says it used; None where the two counts that all rests on cannot be read.
+def usage_lines(
+    reply: Mapping[str, Any], usage: Mapping[str, Any], anomalies: list[str]
+) -> tuple[UsageLine, ...] | None:
+    """What a reply with this usage says; None where what all rests on cannot be read.
 
     Several lines where the provider ran several models and their parts add up to the whole.
     """
-    usage = usage_of(reply)
-    whole = _units(usage, anomalies) if usage is not None else None
+    whole = _units(usage, anomalies)
     if whole is None:
         return None
     parts = _by_model(reply)
-    adds_up = all(_sum(parts, unit) == whole[unit] for unit in ("input_tokens", "output_tokens"))
-    return parts if parts and adds_up else (UsageLine(whole),)
+    return parts if parts and _adds_up(parts, whole) else (UsageLine(whole),)
 
 
 def _by_model(reply: Mapping[str, Any]) -> tuple[UsageLine, ...]:
@@ -62,18 +73,20 @@ def _by_model(reply: Mapping[str, Any]) -> tuple[UsageLine, ...]:
     lines = []
     for entry in entries[:100]:
         model = entry.get("model") if isinstance(entry, dict) else None
-        units = _units(entry.get("usage"), []) if isinstance(model, str) else None
+        usage = entry.get("usage") if isinstance(model, str) else None
+        units = _units(usage, []) if isinstance(usage, dict) else None
         if units is None:
             return ()
         lines.append(UsageLine(units, model))
     return tuple(lines)
 
 
-def _sum(lines: tuple[UsageLine, ...], unit: str) -> int:
-    return sum(line.units[unit] for line in lines)
+def _adds_up(parts: tuple[UsageLine, ...], whole: Mapping[str, int]) -> bool:
+    units = ("input_tokens", "output_tokens")
+    return all(sum(part.units[unit] for part in parts) == whole[unit] for unit in units)
 
 
-def _units(usage: object, anomalies: list[str]) -> dict[str, int] | None:
+def _units(usage: Mapping[str, Any], anomalies: list[str]) -> dict[str, int] | None:
     counts = Counts(anomalies)
     prompt = counts.read(usage, "prompt_tokens")
     completion = counts.read(usage, "completion_tokens")
@@ -83,14 +96,20 @@ def _units(usage: object, anomalies: list[str]) -> dict[str, int] | None:
     # Whatever the total has beyond both is reasoning that was not counted as completion.
     total = counts.read(usage, "total_tokens") or 0
     units = {"input_tokens": prompt, "output_tokens": max(completion, total - prompt)}
-    for unit, path in _UNIT_PATHS:
-        if not (count := counts.read(usage, *path)) or unit in units:
+    for whole, within, parts in _PARTS:
+        details = usage.get(within) if within else usage
+        if not isinstance(details, dict):
             continue
-        whole = units["input_tokens" if path[0].startswith("prompt") else "output_tokens"]
-        if count > whole:
-            anomalies.append(f"{'.'.join(path)} {count} is more than the whole {whole}")
-            continue
-        units[unit] = count
+        for name, unit in parts.items():
+            if (told := details.get(name)) is None:
+                continue
+            path = (within, name) if within else (name,)
+            if not (count := counts.checked(told, path)) or unit in units:
+                continue
+            if count > units[whole]:
+                anomalies.append(f"{'.'.join(path)} {count} is more than the whole {units[whole]}")
+            else:
+                units[unit] = count
     if sources := counts.read(usage, _XAI_SOURCES):
         units[SEARCH_SOURCES] = sources
     return units
