@@ -85,7 +85,8 @@ class Exchange:
     def took(self, pieces: list[bytes]) -> int:
         """Keep pieces of the body; answers how many bytes wait to be read."""
         self._buffer += pieces
-        self._buffered += sum(map(len, pieces))
+        for piece in pieces:
+            self._buffered += len(piece)
         return self._buffered
 
     async def reply(self, write_s: float | None = None) -> ReplyHead:
@@ -300,12 +301,12 @@ class Connection(asyncio.Protocol):
         self._reading = True
 
     def _take_head(self, exchange: Exchange, data: bytes) -> None:
-        searched = max(len(self._head) - len(_END_OF_HEAD) + 1, 0)
+        begins = searched = 0
         seen: bytes | bytearray = data
         if self._head:
+            searched = max(len(self._head) - len(_END_OF_HEAD) + 1, 0)
             self._head += data
             seen = self._head
-        begins = 0
         while True:
             if not starts_like_a_reply(seen, begins):
                 raise Malformed("not a reply of HTTP/1.1")
@@ -324,7 +325,8 @@ class Connection(asyncio.Protocol):
             begins = searched = ends
             if not head.is_interim:
                 break
-        self._head = bytearray()
+        if self._head:
+            self._head = bytearray()
         self._begin_body(exchange, head, bytes(seen[ends:]))
 
     def _begin_body(self, exchange: Exchange, head: ReplyHead, rest: bytes) -> None:

@@ -25,10 +25,10 @@ _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _LONGEST_LENGTH = 15
 _OWN = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """What is said once, by us."""
-_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 _OF_NAMES = b"!#$%&'*+.^_`|~-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NOT_OF_VALUES = re.compile(rb"[\r\n\0]")
+_CR, _LF, _NUL = b"\r\n\0"
 _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _END = re.compile(rb"[^\r\n]\r\n\r\n\Z")
@@ -36,7 +36,7 @@ _END = re.compile(rb"[^\r\n]\r\n\r\n\Z")
 _TAIL_BYTES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplyHead:
     """The first part of a reply.
 
@@ -84,8 +84,9 @@ def request_head(
     if body_bytes or method not in _WITHOUT_BODY:
         lines.append(b"content-length: " + length)
     values.append(host)
+    said = b"".join(values)
     malformed = not all(names) or b"".join(names).translate(None, _OF_NAMES)
-    if malformed or _NOT_OF_VALUES.search(b"".join(values)) is not None:
+    if malformed or _CR in said or _LF in said or _NUL in said:
         raise NotARequest("a header is not written as HTTP/1.1")
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
@@ -153,14 +154,14 @@ def _framed(status: int, head: _Head, data: bytes, *, to_head: bool) -> ReplyHea
         len(name) + len(value) > MOST_LINE_BYTES for name, value in head.headers
     ):
         raise Malformed("a header is too long")
-    named: dict[bytes, list[bytes]] = {each: [] for each in _FRAMING}
+    named: dict[bytes, list[bytes]] = {}
     for name, value in head.headers:
         lowered = name.lower()
-        if lowered in named:
-            named[lowered].append(value)
+        if lowered in _FRAMING:
+            named.setdefault(lowered, []).append(value)
     is_newest = data.startswith(_VERSIONS[0])
-    length = _length(named[b"content-length"])
-    chunked = _is_chunked(named[b"transfer-encoding"])
+    length = _length(named.get(b"content-length"))
+    chunked = _is_chunked(named.get(b"transfer-encoding"))
     if chunked and (length is not None or not is_newest):
         raise Malformed("two ways to tell the body's end")
     if status < 200 or status == 204:
@@ -169,7 +170,7 @@ def _framed(status: int, head: _Head, data: bytes, *, to_head: bool) -> ReplyHea
         length = 0
     elif status == 304 or to_head:
         length, chunked = 0, False
-    said_to_close = b"close" in _tokens(named[b"connection"])
+    said_to_close = b"close" in _tokens(named.get(b"connection", []))
     keeps_open = is_newest and not said_to_close and (chunked or length is not None)
     return ReplyHead(status, head.reason, head.headers, length, chunked, keeps_open)
 
@@ -178,7 +179,7 @@ def _tokens(values: list[bytes]) -> set[bytes]:
     return {each.strip().lower() for value in values for each in value.split(b",")}
 
 
-def _length(values: list[bytes]) -> int | None:
+def _length(values: list[bytes] | None) -> int | None:
     if not values:
         return None
     text = values[0].strip(b" \t")
@@ -187,7 +188,7 @@ def _length(values: list[bytes]) -> int | None:
     return int(text)
 
 
-def _is_chunked(values: list[bytes]) -> bool:
+def _is_chunked(values: list[bytes] | None) -> bool:
     if not values:
         return False
     if [each.strip(b" \t").lower() for each in values] != [b"chunked"]:

@@ -2,6 +2,7 @@
 
 import ssl
 from functools import cache
+from typing import TypeAlias
 
 from common.adapters.lean_client import LeanClient, Patience
 from common.adapters.lean_names import Names
@@ -18,6 +19,9 @@ PRIVATE_KEEP_ALIVE_S = 4.0
 """Below the 5 s of uvicorn and Node, which model servers of one's own run on."""
 _PATIENCE = Patience(connect_s=CONNECT_TIMEOUT_S)
 
+_Kind: TypeAlias = tuple[bool, bool, bool]
+"""Of a client: by https, to private addresses, to the metadata server."""
+
 
 class HttpUpstream:
     """`Upstream` over clients of ours, made on first use, inside a running event loop.
@@ -30,7 +34,7 @@ class HttpUpstream:
         self._https_proxy = read_proxy(https_proxy) if https_proxy else None
         # Reads some hundred certificates: once, and only where TLS is spoken.
         self._tls = cache(ssl.create_default_context)
-        self._clients: dict[tuple[bool, bool, bool], LeanClient] = {}
+        self._clients: dict[_Kind, LeanClient] = {}
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         address = read_url(request.url)
@@ -38,28 +42,23 @@ class HttpUpstream:
             address.is_of_metadata and not request.to_metadata
         ):
             raise UpstreamUnreachable(PrivateAddress.__name__)
-        by_https = address.origin[0] == "https"
-        client = self._client(
-            by_https=by_https,
-            allow_private=request.allow_private,
-            to_metadata=request.to_metadata,
-        )
-        return await client.send(request.method, address, request.headers, request.body, _PATIENCE)
-
-    def _client(self, *, by_https: bool, allow_private: bool, to_metadata: bool) -> LeanClient:
-        kind = by_https, allow_private, to_metadata
+        kind = address.origin[0] == "https", request.allow_private, request.to_metadata
         client = self._clients.get(kind)
         if client is None:
-            reach = Reach(
-                self._tls,
-                Names(),
-                self._https_proxy if by_https else None,
-                allow_private=allow_private,
-                judged=not to_metadata,
-            )
-            keep_alive_s = PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S
-            client = self._clients[kind] = LeanClient(reach, keep_alive_s=keep_alive_s)
-        return client
+            client = self._clients[kind] = self._made(kind)
+        return await client.send(request.method, address, request.headers, request.body, _PATIENCE)
+
+    def _made(self, kind: _Kind) -> LeanClient:
+        by_https, allow_private, to_metadata = kind
+        reach = Reach(
+            self._tls,
+            Names(),
+            self._https_proxy if by_https else None,
+            allow_private=allow_private,
+            judged=not to_metadata,
+        )
+        keep_alive_s = PRIVATE_KEEP_ALIVE_S if allow_private else KEEP_ALIVE_S
+        return LeanClient(reach, keep_alive_s=keep_alive_s)
 
     async def aclose(self) -> None:
         for client in self._clients.values():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from common.budgets.accounts import Period
 from common.budgets.calendar import FOREVER, Calendar, check_calendar, span_at
@@ -119,8 +119,7 @@ class Budget:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Spender:
+class Spender(NamedTuple):
     """Who a call is charged to, as budgets see it."""
 
     org: str

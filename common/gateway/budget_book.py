@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from common.budgets.budgets import BUDGETS, Applicable, Budget, Spender, budgets_of
+from common.budgets.calendar import FOREVER
 from common.budgets.holdings import BudgetUnavailable
 from common.core.errors import StoreUnavailable
 from common.core.paging import every_document
@@ -25,6 +26,7 @@ ORGANISATIONS = 1_000
 REMEMBERED = 2_000
 """Answers kept for each organisation; models' names come from callers."""
 PAGE = 500
+_NONE = Applicable((), (), FOREVER)
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class BudgetBook:
         if known is None:
             raise BudgetUnavailable
         if not known.budgets:
-            return Applicable((), (), self._clock.now())
+            return _NONE
         return self._answer(known, spender, model)
 
     def _answer(self, known: _Known, spender: Spender, model: str | None) -> Applicable:

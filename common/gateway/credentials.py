@@ -35,53 +35,53 @@ _CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key"
 _GEMINI_QUERY_CREDENTIALS = frozenset({"key", "$key", "access_token", "oauth_token"})
 _NEVER_FORWARDED = frozenset(
     {
-        *_CREDENTIAL_HEADERS,
-        "host",
-        "content-length",
-        "accept-encoding",
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-        "cookie",
-        "forwarded",
-        "via",
-        "x-real-ip",
-        "x-priority",
-        "x-serverless-authorization",
-        "x-cloud-trace-context",
-        "function-execution-id",
+        *(name.encode() for name in _CREDENTIAL_HEADERS),
+        b"host",
+        b"content-length",
+        b"accept-encoding",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"cookie",
+        b"forwarded",
+        b"via",
+        b"x-real-ip",
+        b"x-priority",
+        b"x-serverless-authorization",
+        b"x-cloud-trace-context",
+        b"function-execution-id",
     }
 )
-_CHOOSING_WHO_PAYS = frozenset({"x-goog-user-project"})
+_CHOOSING_WHO_PAYS = frozenset({b"x-goog-user-project"})
 """Beside the installation's key they would send its bill elsewhere."""
-_NEVER_FORWARDED_PREFIXES = ("x-gateway-", "x-brownout", "x-forwarded-", "x-goog-iap-")
+_NEVER_FORWARDED_PREFIXES = (b"x-gateway-", b"x-brownout", b"x-forwarded-", b"x-goog-iap-")
 _HOP_BY_HOP_REPLY = frozenset(
     {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "set-cookie",
-        "alt-svc",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"set-cookie",
+        b"alt-svc",
         # The server in front of the gateway writes its own.
-        "date",
-        "server",
+        b"date",
+        b"server",
     }
 )
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProviderKey:
     """What pays for a call at its provider.
 
@@ -109,7 +109,7 @@ class Payer:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shown:
     """The keys in a request: the SHA-256 of the gateway's, and the provider's, if one was sent."""
 
@@ -124,8 +124,7 @@ def read_credentials(headers: Mapping[str, str], query: str, protocol: ProtocolN
         Refusal: missing_gateway_key, invalid_gateway_key.
     """
     found = list(_offered(headers, query))
-    ours = (text for _, text in found if text.startswith(PREFIX))
-    own = _gateway_header(headers) or next(ours, None)
+    own = _gateway_header(headers) or next((t for _, t in found if t.startswith(PREFIX)), None)
     if own is None:
         raise Refusal(
             "missing_gateway_key",
@@ -171,7 +170,7 @@ def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]
     """Every credential in a request: header name (or ``?key``) and text, empty ones left out."""
     for name in _CREDENTIAL_HEADERS:
         text = headers.get(name, "").strip()
-        if name == "authorization":
+        if text and name == "authorization":
             scheme, _, rest = text.partition(" ")
             text = rest.strip() if scheme.lower() == "bearer" else ""
         if text:
@@ -187,15 +186,16 @@ def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], key: ProviderKey) -> R
         name.strip().lower()
         for header, value in raw
         if header == b"connection"
-        for name in value.decode("latin-1").split(",")
+        for name in value.split(b",")
     }
+    managed = key.managed
     kept = [
         (name, value)
         for name, value in raw
-        if (text := name.decode("latin-1").lower()) not in _NEVER_FORWARDED
-        and text not in named_by_connection
-        and not text.startswith(_NEVER_FORWARDED_PREFIXES)
-        and not (key.managed and text in _CHOOSING_WHO_PAYS)
+        if (lowered := name.lower()) not in _NEVER_FORWARDED
+        and lowered not in named_by_connection
+        and not lowered.startswith(_NEVER_FORWARDED_PREFIXES)
+        and not (managed and lowered in _CHOOSING_WHO_PAYS)
     ]
     if key.header != QUERY_KEY:
         kept.append((key.header.encode(), key.value.reveal().encode("latin-1")))
@@ -230,9 +230,9 @@ def forwarded_query(query: str, key: ProviderKey, protocol: ProtocolName) -> str
 def answered_headers(raw: Iterable[tuple[bytes, bytes]], *, edited: bool) -> RawHeaders:
     """A provider's headers as the client gets them; without the length where bytes were removed."""
     return [
-        (name.lower(), value)
+        (lowered, value)
         for name, value in raw
-        if (text := name.decode("latin-1").lower()) not in _HOP_BY_HOP_REPLY
-        and not (edited and text == "content-length")
-        and not text.startswith("x-gateway-")
+        if (lowered := name.lower()) not in _HOP_BY_HOP_REPLY
+        and not (edited and lowered == b"content-length")
+        and not lowered.startswith(b"x-gateway-")
     ]

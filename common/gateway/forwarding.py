@@ -80,7 +80,7 @@ class Forwarding:
         while chain:
             # The end of an attempt comes before that of the call, which goes on.
             patient = partial(deadlines.expect, "first_byte", 2 * first_byte_s)
-            order = replace(self._order(going, target, patient), once=True)
+            order = self._order(going, target, patient, once=True)
             ended = await self._tried(order, going, first_byte_s)
             moves_on = _moves_on(ended)
             self._note(call, failed=moves_on)
@@ -192,7 +192,9 @@ class Forwarding:
         call.facts = held.facts
         return held
 
-    def _order(self, going: Going, target: Target, before_each: Callable[[], None]) -> Order:
+    def _order(
+        self, going: Going, target: Target, before_each: Callable[[], None], *, once: bool = False
+    ) -> Order:
         call = going.call
         self.brownouts.enter(call)
         return Order(
@@ -203,6 +205,7 @@ class Forwarding:
             going.incoming,
             before_each,
             lambda: self.spending.hold_again(call),
+            once,
         )
 
     def _note(self, call: Call, *, failed: bool) -> None:

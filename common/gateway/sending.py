@@ -78,7 +78,7 @@ class IdentityUnavailable(Exception):
     """No token. Its text says why, without a secret."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
     """One call to send, and how often.
 
@@ -110,7 +110,7 @@ class Order:
         return min(MOST_TRIES, 1 + treatment.retries)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sent:
     """The reply to pass on, the key it was asked with, and whether its stream is stripped."""
 

@@ -141,12 +141,13 @@ class Spending:
         Raises:
             Refusal: budget_unavailable.
         """
+        of_any = await self.applicable(call, key, None)
+        if not of_any.budgets:
+            return of_any
         to = await self.applicable(call, key, target.facts.model)
-        if not to.budgets and endpoint.model is None:
-            of_any = await self.applicable(call, key, None)
-            if of_any.budgets and not is_unambiguous(target.body):
-                return of_any
-        return to
+        if to.budgets or endpoint.model is not None or is_unambiguous(target.body):
+            return to
+        return of_any
 
     async def applicable(self, call: Call, key: Key, model: str | None) -> Applicable:
         """The hard budgets that apply to a call of this key now; without a model all of its scopes.

@@ -26,7 +26,7 @@ class UpstreamDisconnected(UpstreamError):
     """The connection broke after the request was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpstreamRequest:
     """One request. Without `allow_private` it goes to no address inside the own network.
 
@@ -42,7 +42,8 @@ class UpstreamRequest:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.url).netloc
+        # Apart from the query, which may hold a key: urlsplit remembers what it has read.
+        return urlsplit(self.url.partition("?")[0]).netloc
 
 
 class UpstreamReply(Protocol):

@@ -199,7 +199,17 @@ async def test_tells_what_ends_before_its_end(
 
 
 @pytest.mark.parametrize(
-    "header", [(b"x", b"a\r\nb: c"), (b"x\r\ny", b"a"), (b"x y", b"a"), (b"", b"a"), (b"x", b"\0")]
+    "header",
+    [
+        (b"x", b"a\r\nb: c"),
+        (b"x", b"a\rb: c"),
+        (b"x", b"a\nb: c"),
+        (b"x", b"\0"),
+        (b"host", b"a\nb: c"),
+        (b"x\r\ny", b"a"),
+        (b"x y", b"a"),
+        (b"", b"a"),
+    ],
 )
 async def test_sends_no_header_that_reads_as_another(
     lean: LeanTransport, header: tuple[bytes, bytes]
