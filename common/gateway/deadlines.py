@@ -37,6 +37,7 @@ class Deadlines:
         self._looked = self._expired = False
         self.waiting_for: Wait = "body"
         self.client_gone = False
+        self.stopped = False
         self.finish_within_s: float | None = None
 
     def __enter__(self) -> Self:
@@ -93,6 +94,12 @@ class Deadlines:
         else:
             self._ends_at = min(self._ends_at, self._loop.time() + self.finish_within_s)
             self.expect(self.waiting_for, self.finish_within_s)
+
+    def stop(self) -> None:
+        """End the wait now, because the process ends. Does nothing once the context is over."""
+        if self._timer is not None:
+            self.stopped = True
+            self._expire()
 
     def _fire(self) -> None:
         self._looked = True

@@ -74,6 +74,7 @@ class Limits:
     idle_s: float = 120.0
     call_s: float = 3600.0
     finish_s: float = 60.0
+    tell_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,12 @@ class Gateway:
     version: str
     limits: Limits = field(default_factory=Limits)
     unmetered: UnmeteredPaths = NONE
+    _running: set[Deadlines] = field(default_factory=set)
+
+    def stop(self) -> None:
+        """End all calls that run: their clients are told, and they are accounted."""
+        for deadlines in tuple(self._running):
+            deadlines.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = Incoming.of(scope, receive)
@@ -136,6 +143,7 @@ class Gateway:
         watches: list[asyncio.Task[None]] = []
         going: Going | None = None
         try:
+            self._running.add(deadlines)
             with deadlines:
                 shown = read_credentials(incoming.headers, incoming.query, call.protocol.name)
                 key = await self._identify(call, shown, incoming, deadlines)
@@ -199,6 +207,7 @@ class Gateway:
                 f"The gateway failed on this call. Give its operator the request id {call.id}.",
             ) from None
         finally:
+            self._running.discard(deadlines)
             if going is not None:
                 self.forwarding.release(going)
             call.client_gone = deadlines.client_gone
@@ -276,6 +285,12 @@ class Gateway:
     def _overdue(self, call: Call, deadlines: Deadlines) -> Refusal:
         if deadlines.client_gone:
             return Refusal("incomplete_request", "The client left.")
+        if deadlines.stopped:
+            return Refusal(
+                "gateway_stopped",
+                "The instance of the gateway that had this call was ended. Send it again: another "
+                "one takes it.",
+            )
         if deadlines.waiting_for == "body":
             return Refusal(
                 "incomplete_request",
@@ -296,7 +311,11 @@ class Gateway:
         call.outcome, call.error_code = refusal.outcome, refusal.code
         if not answer.started:
             call.status = refusal.status
-        return await answer.refuse(refusal, call.protocol, call.id)
+        try:
+            async with asyncio.timeout(self.limits.tell_s):
+                return await answer.refuse(refusal, call.protocol, call.id)
+        except TimeoutError:  # It reads nothing, and the call waits to be accounted.
+            return False
 
     async def _account(self, call: Call) -> None:
         """Publish the call's event, even while the request is being cancelled."""

@@ -30,9 +30,11 @@ Code: TypeAlias = Literal[
     "upstream_unreachable",
     "upstream_disconnected",
     "upstream_timeout",
+    "upstream_redirected",
     "upstream_credential_unavailable",
     "store_unavailable",
     "internal_error",
+    "gateway_stopped",
     "budget_exceeded",
     "unpriced_model",
     "unbounded_request",
@@ -63,9 +65,11 @@ _STATUS: MappingProxyType[Code, int] = MappingProxyType(
         "upstream_unreachable": 502,
         "upstream_disconnected": 502,
         "upstream_timeout": 504,
+        "upstream_redirected": 502,
         "upstream_credential_unavailable": 502,
         "store_unavailable": 503,
         "internal_error": 500,
+        "gateway_stopped": 503,
         "budget_exceeded": 402,
         "unpriced_model": 402,
         "unbounded_request": 402,
@@ -83,6 +87,7 @@ _NO_RETRY = frozenset(
         "revoked_gateway_key",
         "missing_provider_key",
         "endpoint_not_supported",
+        "upstream_redirected",
         "budget_exceeded",
         "unpriced_model",
         "unbounded_request",
@@ -95,11 +100,14 @@ _UPSTREAM_FAULTS = frozenset(
         "upstream_unreachable",
         "upstream_disconnected",
         "upstream_timeout",
+        "upstream_redirected",
         "upstream_credential_unavailable",
     }
 )
 _SHED = frozenset({"brownout_shed", "brownout_strict"})
-_OUR_FAULTS = frozenset({"store_unavailable", "budget_unavailable", "internal_error"})
+_OUR_FAULTS = frozenset(
+    {"store_unavailable", "budget_unavailable", "internal_error", "gateway_stopped"}
+)
 
 
 class Refusal(Exception):

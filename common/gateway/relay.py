@@ -15,6 +15,7 @@ from common.gateway.answer import Answer, brownout_headers, header
 from common.gateway.call import Call
 from common.gateway.credentials import RawHeaders, answered_headers
 from common.gateway.deadlines import Deadlines
+from common.gateway.refusals import Refusal
 from common.gateway.upstream import UpstreamDisconnected, UpstreamReply
 from common.llm.forms import UsageTap
 from common.llm.metered import Metered
@@ -26,6 +27,7 @@ END_BYTES = 64 * 1024
 MASKED_CHARACTERS = 12
 """A shorter key is no secret (the simulated provider's is ``sim``) and a word of other texts."""
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ERROR = 400
 
 
@@ -43,9 +45,17 @@ async def relay(
     """Pass the reply to the client and leave in `call` what it told.
 
     Raises:
+        Refusal: upstream_redirected.
         UpstreamDisconnected: the reply broke off.
         TimeoutError: nothing came for `idle_s` seconds, or the client left.
     """
+    if reply.status in _REDIRECTS:
+        # A client would follow it, with its keys and all it asked, to wherever it leads.
+        raise Refusal(
+            "upstream_redirected",
+            f"{call.upstream_host} answered with a redirect ({reply.status}), which is not "
+            "followed. If it is right, have this upstream's address set to where it leads.",
+        )
     chunks = _timed(call, reply, deadlines, idle_s, clock)
     call.status = reply.status
     unread = call.form is None or call.facts.unmetered is not None

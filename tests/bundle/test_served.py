@@ -5,7 +5,10 @@ It is served by the functions framework as on Cloud Run, with nothing on the pat
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
+import time
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 
 from common.adapters.bus_subscriptions import Subscription
 from common.adapters.firestore_documents import FirestoreDocuments
+from common.runtime.ending import FINISHES_WITHIN_S
 from scripts.benchmark.deployed import Deployed, served
 from scripts.benchmark.surroundings import (
     charge_count,
@@ -35,6 +39,8 @@ pytestmark = pytest.mark.slow
 
 PROBE = Path(__file__).with_name("probe.py")
 CHAT = "/openai/v1/chat/completions"
+SIGKILL_AFTER_S = 10.0
+"""https://cloud.google.com/run/docs/container-contract#instance-shutdown"""
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}
 NEVER = {"duckdb", "genai_prices", "sqlglot", "typer"}
 """Modules of other functions and of development, of which a call loads none."""
@@ -134,6 +140,37 @@ def test_forwards_a_call_and_stores_its_event(
     assert event["id"] == answer.headers["x-gateway-request-id"]
     assert event["cost_nanos"] > 0
     assert charge_count(provider.data) == before + 1
+
+
+def test_accounts_for_a_stream_that_runs_when_the_platform_ends_it(
+    deployed: Deploy, provider: Provider, tmp_path: Path
+) -> None:
+    settings = {"SIMULATED_PROVIDER_URL": provider.address}
+    headers = {**chat_headers(tmp_path), "x-simulated-fault": "stall"}
+
+    with served(deployed("proxy"), tmp_path, settings) as running:
+        stream = httpx.stream(
+            "POST",
+            running.address + CHAT,
+            json={**BODY, "stream": True},
+            headers=headers,
+            timeout=30,
+            trust_env=False,
+        )
+        with stream as answer:
+            chunks = answer.iter_bytes()
+            first = next(chunks)
+            os.kill(running.pid, signal.SIGTERM)
+            asked_s = time.monotonic()
+            rest = b"".join(chunks)
+            ended_s = time.monotonic() - asked_s
+
+    [event] = usage_events(tmp_path)
+    assert first.startswith(b"data: ")
+    assert b'"code":"gateway_stopped"' in rest
+    assert (event["error_code"], event["status"]) == ("gateway_stopped", 200)
+    assert event["cost_nanos"] > 0
+    assert FINISHES_WITHIN_S - 1 < ended_s < SIGKILL_AFTER_S
 
 
 def test_imports_nothing_that_its_requirements_do_not_name(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from common.gateway.deadlines import Deadlines, Wait
+from common.gateway.deadlines import LOOK_AFTER_S, Deadlines, Wait
 
 TINY_S = 0.02
 
@@ -83,6 +83,41 @@ async def test_a_client_that_leaves_ends_the_wait() -> None:
         await _wait(deadlines)
 
     assert deadlines.client_gone
+
+
+async def test_a_process_that_ends_ends_the_wait() -> None:
+    deadlines = Deadlines(60)
+
+    asyncio.get_running_loop().call_soon(deadlines.stop)
+
+    with pytest.raises(TimeoutError):
+        await _wait(deadlines)
+
+    assert (deadlines.stopped, deadlines.client_gone) == (True, False)
+
+
+async def test_looks_after_a_while_and_once() -> None:
+    looks: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    with Deadlines(60) as deadlines:
+        began = loop.time()
+        deadlines.look(lambda: looks.append(loop.time()))
+        deadlines.expect("next_chunk", 60)
+        await asyncio.sleep(LOOK_AFTER_S * 4)
+
+    [looked] = looks
+    assert looked - began >= LOOK_AFTER_S * 0.9
+
+
+async def test_looks_at_once_where_it_runs_for_long_already() -> None:
+    looked = asyncio.Event()
+
+    with Deadlines(60) as deadlines:
+        await asyncio.sleep(LOOK_AFTER_S * 2)
+        deadlines.look(looked.set)
+
+        assert looked.is_set()
 
 
 async def test_a_client_that_leaves_afterwards_changes_nothing() -> None:

@@ -196,6 +196,74 @@ async def test_a_provider_that_falls_silent_is_an_error_event(
     assert (bus.only.error_code, bus.only.status, reply.closed) == ("upstream_timeout", 200, 1)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("asked", ["POST /openai/v1/chat/completions", "GET /openai/v1/files"])
+async def test_a_redirect_is_not_passed_on(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus, status: int, asked: str
+) -> None:
+    method, path = asked.split()
+    away = [(b"location", b"https://elsewhere.example/v1"), (b"content-length", b"0")]
+    upstream.reply = reply = ScriptedReply([], status, away)
+
+    exchange = await client.call(path, b"{}" if method == "POST" else b"", method=method)
+
+    assert _error(exchange) == (502, "upstream_redirected")
+    assert "location" not in exchange.headers
+    assert b"elsewhere" not in exchange.content
+    assert exchange.headers["x-should-retry"] == "false"
+    assert (bus.only.outcome, bus.only.upstream_status) == ("upstream_error", status)
+    assert (bus.only.cost_nanos, bus.only.cost_source, reply.closed) == (0, "free", 1)
+
+
+@pytest.mark.parametrize("began", [True, False])
+async def test_a_call_that_runs_when_its_instance_ends_is_told_and_accounted(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus, *, began: bool
+) -> None:
+    upstream.before = [] if began else [asyncio.Event()]
+    upstream.reply = reply = ScriptedReply([openai_chunk("Hel"), asyncio.Event()])
+
+    exchange, task = client.start(body=ASKING)
+    if began:
+        await exchange.until_received(b"Hel")
+    else:
+        await wait_for(upstream.asked)
+    client.gateway.stop()
+    await task
+
+    assert exchange.complete
+    assert b'"code":"gateway_stopped"' in exchange.content
+    assert (bus.only.outcome, bus.only.error_code) == ("gateway_error", "gateway_stopped")
+    assert (bus.only.status, bus.only.cost_source) == (200 if began else 503, "estimated")
+    assert reply.closed == began
+
+
+async def test_a_call_whose_client_reads_nothing_is_accounted_when_its_instance_ends(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply([openai_chunk("Hel"), openai_chunk("lo")])
+    client = make_client(Limits(tell_s=TINY_S))
+
+    exchange, task = client.start(body=ASKING)
+    exchange.stops_after = 2
+    await wait_for(exchange.blocked)
+    client.gateway.stop()
+    await task
+
+    assert (bus.only.error_code, bus.only.status) == ("gateway_stopped", 200)
+    assert not exchange.complete
+
+
+async def test_calls_that_have_ended_are_not_stopped(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.reply = ScriptedReply([*OPENAI_STREAM])
+
+    await client.call(body=ASKING)
+    client.gateway.stop()
+
+    assert bus.only.outcome == "ok"
+
+
 async def test_a_call_ends_after_its_longest_time(
     make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus
 ) -> None:
