@@ -142,11 +142,11 @@ class TestEnvelopes:
         inbox, twin = Inbox(), Inbox()
         bus = await connect(to(inbox), to(twin, name="twin"))
 
-        await asyncio.gather(*(bus.publish("events", a_fact(id="same")) for _ in range(20)))
+        await asyncio.gather(*(bus.publish("events", a_fact(id="same")) for _ in range(100)))
         await bus.drain(10)
 
         ids = {envelope["message"]["messageId"] for envelope in inbox.envelopes}
-        assert len(ids) == 20
+        assert len(ids) == 100
         assert {envelope["message"]["messageId"] for envelope in twin.envelopes} == ids
 
 

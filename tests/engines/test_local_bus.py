@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -199,6 +200,50 @@ class TestPublishing:
         with pytest.raises(PublishFailed, match=re.escape(str(tmp_path))):
             await bus.publish("events", a_fact())
         await bus.aclose()
+
+    async def test_stores_nothing_for_who_gave_up_before_its_turn(self, tmp_path: Path) -> None:
+        path = tmp_path / "bus.sqlite"
+        inbox = Inbox()
+        bus = LocalBus(path, SystemClock(), [Subscription("inbox", "events", (), inbox)])
+        await bus.publish("events", a_fact(id="e1"))
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+
+        waiting = [asyncio.ensure_future(bus.publish("events", a_fact(id=f"e{n}"))) for n in (2, 3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        holder.execute("ROLLBACK")
+        holder.close()
+        await waiting[1]
+        await bus.start()
+        await bus.drain(10)
+        await bus.aclose()
+
+        assert sorted(inbox.ids) == ["e1", "e3"]
+
+    async def test_tells_each_caller_in_time_while_another_process_holds_the_file(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "bus.sqlite"
+        subscriptions = [Subscription("inbox", "events", (), Inbox())]
+        bus = LocalBus(path, SystemClock(), subscriptions, deadline_s=1)
+        await bus.publish("events", a_fact())
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+
+        waits_for_the_lock = asyncio.ensure_future(bus.publish("events", a_fact()))
+        await bus.dead_letters()  # long enough for it to meet the lock
+        async with asyncio.timeout(1.8):
+            told = await asyncio.gather(
+                waits_for_the_lock, bus.publish("events", a_fact()), return_exceptions=True
+            )
+        holder.execute("ROLLBACK")
+        holder.close()
+        await bus.publish("events", a_fact())
+        await bus.aclose()
+
+        assert [type(each) for each in told] == [PublishFailed] * 2
 
     async def test_fails_after_it_was_closed(self) -> None:
         bus = LocalBus(":memory:", SystemClock(), [Subscription("inbox", "events", (), Inbox())])

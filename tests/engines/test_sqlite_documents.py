@@ -1,7 +1,9 @@
 """What a SQLite file adds to the contract: processes, crashes, locks and opening."""
 
 import asyncio
+import gc
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -200,6 +202,19 @@ async def test_stores_what_was_asked_for_before_closing(path: Path) -> None:
     await documents.aclose()
 
     assert await asyncio.gather(*commits) == [Committed()] * 5
+
+
+async def test_ends_its_thread_when_nobody_has_it_any_more(path: Path) -> None:
+    others = set(threading.enumerate())
+    documents = SqliteDocuments(path)
+    await documents.commit([Put(A, {})])
+    [writer] = set(threading.enumerate()) - others
+
+    del documents
+    gc.collect()
+    await asyncio.to_thread(writer.join, 10)
+
+    assert not writer.is_alive()
 
 
 async def test_does_not_hold_up_the_event_loop(path: Path) -> None:
