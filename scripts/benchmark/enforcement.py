@@ -167,8 +167,7 @@ async def _enforced_at_s(proxy: Running, key: str) -> float:
         while True:
             status = await connection.call(request)
             if status != _OK:
-                told = connection.body.decode(errors="replace")
-                raise CallFailed(f"answered with {status}: {told}")
+                raise CallFailed(f"answered with {status}: {connection.told()}")
             if connection.treated:
                 return time.perf_counter()
             await asyncio.sleep(_BETWEEN_CALLS_S)

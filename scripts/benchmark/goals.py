@@ -1,8 +1,9 @@
 """What the gateway has to reach beside others, and how far this run is from it.
 
 Each goal is one ratio of medians of the same run, with a bound it must keep and a better one that
-is aimed at. A goal whose reference was not measured is not decided; memory and transactions count
-at the size of a full run only.
+is aimed at. A goal whose reference was not measured is not decided, nor is one whose figures are no
+more than their clock can tell; memory and transactions count at the size of a full run only. A
+quick run lists goals and judges none: it repeats nothing, and its calls are few ticks of the clock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,9 @@ GATEWAY, NGINX, LITELLM, PORTKEY = "gateway", "nginx", "LiteLLM", "Portkey"
 BUSY_INSTANCES, CALLS_A_SECOND = 50, 1_000
 _USUAL = small_row(USUAL_CONNECTIONS)
 
-Verdict = Literal["moonshot", "must", "missed", "not measured"]
+Verdict = Literal[
+    "moonshot", "must", "missed", "not measured", "too small to tell", "not judged: a quick run"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,19 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """`value` is the ratio, None where one of its figures is missing."""
+    """`value` is the ratio, None where one of its figures is missing or `too_small`."""
 
     goal: Goal
     value: float | None
+    too_small: bool = False
+    judged: bool = True
 
     @property
     def verdict(self) -> Verdict:
         if self.value is None:
-            return "not measured"
+            return "too small to tell" if self.too_small else "not measured"
+        if not self.judged:
+            return "not judged: a quick run"
         if self._keeps(self.goal.moonshot):
             return "moonshot"
         return "must" if self._keeps(self.goal.must) else "missed"
@@ -138,9 +145,11 @@ _NO_GROWTH = Fraction(102, 100)
 """Pages that are shared differently move PSS by a part of this."""
 
 
-def reached(wanted: Sequence[Goal], runs: Mapping[Figure, Sequence[float]]) -> list[Reached]:
-    """Every goal with the ratio of this run's medians."""
-    return [Reached(goal, _value(goal, runs)) for goal in wanted]
+def reached(
+    wanted: Sequence[Goal], runs: Mapping[Figure, Sequence[float]], *, judged: bool = True
+) -> list[Reached]:
+    """Every goal with the ratio of this run's medians; `judged` says whether that decides it."""
+    return [_reached(goal, runs, judged=judged) for goal in wanted]
 
 
 def goal_table(found: Sequence[Reached]) -> Iterator[str]:
@@ -175,17 +184,14 @@ def measure_transactions(size: Size) -> dict[Figure, float]:
     return {transactions(size): found.commits_per_1000 / 1000}
 
 
-def _value(goal: Goal, runs: Mapping[Figure, Sequence[float]]) -> float | None:
-    """The ratio; none where either is less than the clock, or the noise, can tell."""
-    if goal.ours not in runs:
-        return None
-    ours = median(runs[goal.ours])
-    if goal.of is None:
-        return ours
-    if goal.of not in runs:
-        return None
-    reference = median(runs[goal.of])
-    return ours / reference if ours >= 0 and reference > 0 else None
+def _reached(goal: Goal, runs: Mapping[Figure, Sequence[float]], *, judged: bool) -> Reached:
+    figures = [goal.ours] if goal.of is None else [goal.ours, goal.of]
+    if not all(figure in runs for figure in figures):
+        return Reached(goal, None)
+    ours, *reference = (median(runs[figure]) for figure in figures)
+    if min([ours, *reference]) <= 0:
+        return Reached(goal, None, too_small=True)
+    return Reached(goal, ours / reference[0] if reference else ours, judged=judged)
 
 
 def _part(parts: int) -> Fraction:

@@ -2,11 +2,13 @@
 
 Each connection sends its next call when the answer to the one before is complete. An HTTP client
 library would cost several times what the gateway does, so this is a socket and llhttp's parser.
+Answers are kept as they came, and read when the load is over (`answers`): reading costs CPU time
+that the provider needs meanwhile.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,7 +18,6 @@ import uvloop
 
 DEADLINE_S = 1800.0
 _OK = 200
-_EVENT = b"data: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,12 @@ class Load:
 class Result:
     """What came of a load. `latencies_s` are seconds from request to end of answer, sorted.
 
-    A call that finds no free connection when it is due counts from then.
+    A call that finds no free connection when it is due counts from then. `answers` are whole, from
+    the status line on, as they came.
     """
 
     latencies_s: tuple[float, ...]
-    events: int
+    answers: Sequence[bytes]
     elapsed_s: float
 
     def latency_s(self, share: float) -> float:
@@ -49,7 +51,7 @@ class Result:
 
 
 class CallFailed(Exception):
-    """An answer other than 200, or none."""
+    """An answer other than 200, one that is no whole answer to its call, or none."""
 
 
 def post(address: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -73,7 +75,7 @@ async def _run(address: str, load: Load) -> Result:
     parts = urlsplit(address)
     loop = asyncio.get_running_loop()
     left = iter(range(load.calls))
-    latencies: list[float] = []
+    done: list[tuple[float, bytes]] = []
     connections: list[Connection] = []
     async with asyncio.timeout(DEADLINE_S):
         try:
@@ -85,7 +87,7 @@ async def _run(address: str, load: Load) -> Result:
             started_s = time.perf_counter()
             async with asyncio.TaskGroup() as tasks:
                 for connection in connections:
-                    tasks.create_task(_call_on(connection, load, started_s, left, latencies))
+                    tasks.create_task(_call_on(connection, load, started_s, left, done))
             elapsed_s = time.perf_counter() - started_s
         except OSError as error:
             raise CallFailed(f"no connection: {error}") from None
@@ -94,8 +96,8 @@ async def _run(address: str, load: Load) -> Result:
         finally:
             for connection in connections:
                 connection.close()
-    events = sum(connection.events for connection in connections)
-    return Result(tuple(sorted(latencies)), events, elapsed_s)
+    latencies_s = sorted(latency_s for latency_s, _ in done)
+    return Result(tuple(latencies_s), [answer for _, answer in done], elapsed_s)
 
 
 async def _call_on(
@@ -103,14 +105,15 @@ async def _call_on(
     load: Load,
     began_s: float,
     left: Iterator[int],
-    latencies: list[float],
+    done: list[tuple[float, bytes]],
 ) -> None:
     for number in left:
         started_s = await begin(load, began_s, number)
         status = await connection.call(load.request)
-        latencies.append(time.perf_counter() - started_s)
+        latency_s = time.perf_counter() - started_s
         if status != _OK:
-            raise CallFailed(f"answered with {status}: {connection.body.decode(errors='replace')}")
+            raise CallFailed(f"answered with {status}: {connection.told()}")
+        done.append((latency_s, connection.answer))
 
 
 async def begin(load: Load, began_s: float, number: int) -> float:
@@ -126,11 +129,11 @@ async def begin(load: Load, began_s: float, number: int) -> float:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; one call at a time."""
+    """One connection; one call at a time. `answer` is the last one, whole."""
 
     def __init__(self) -> None:
-        self.events = 0
-        self.body = b""
+        self.answer = b""
+        self._pieces: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._answered: asyncio.Future[int] | None = None
@@ -142,6 +145,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return self._answered
 
+    def told(self) -> str:
+        """The body of the answer, for whoever reports it."""
+        return self.answer.partition(b"\r\n\r\n")[2].decode(errors="replace")
+
     def close(self) -> None:
         self._answered = None
         if self._transport is not None:
@@ -151,19 +158,16 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is none
 
     def data_received(self, data: bytes) -> None:
+        self._pieces.append(data)
         self._parser.feed_data(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(CallFailed(f"the connection was lost: {exc}"))
 
-    def on_body(self, body: bytes) -> None:
-        # An event is written at once and a piece of a body is never merged with another one here,
-        # so that counting beginnings counts events.
-        self.events += body.count(_EVENT)
-        self.body = body
-
     def on_message_complete(self) -> None:
+        self.answer = b"".join(self._pieces)
+        self._pieces.clear()
         # Nobody waits any more where another call has failed.
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(self._parser.get_status_code())

@@ -18,7 +18,8 @@ from pathlib import Path
 READY_S = 120.0
 END_S = 10.0
 _POLL_S = 0.002
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""What CPU time of a process is counted in."""
 
 
 class NotStarted(Exception):
@@ -153,7 +154,7 @@ def _session(number: int) -> dict[int, list[str]]:
 
 def _cpu_s(fields: Sequence[str]) -> float:
     user, system = fields[11:13]
-    return (int(user) + int(system)) / _TICKS_PER_S
+    return (int(user) + int(system)) * TICK_S
 
 
 def _pss_bytes(pid: int) -> int:

@@ -90,9 +90,9 @@ class Bench:
         ):
             one = Repetition(size, key, front)
             yield one, process, provider.address
-            check_charges(target.name, one.calls, charges, self.counted_within_s)
+            check_charges(target.name, one.ids, charges, self.counted_within_s)
             if own:
-                check_counts(one.calls, one.calls, charges, data, self.counted_within_s)
+                check_counts(one.ids, charges, data, self.counted_within_s)
             self.figures |= one.figures
 
 
@@ -113,7 +113,7 @@ def repeat_once(
     that fails is left out, and it is said of what.
 
     Raises:
-        CountsDiffer: calls, charges and events are not equally many.
+        CountsDiffer: calls, charges and events are not the same ones.
         load.CallFailed: a call was not answered with 200.
         processes.NotStarted: a process did not start.
     """
@@ -146,7 +146,7 @@ def _alone(bench: Bench) -> Direct:
     with simulated_provider(charges, cpu=bench.cpus.load) as provider:
         one = Repetition(bench.size, "")
         direct = small_rows(one, "provider", provider, {})
-        check_charges("nobody", one.calls, charges)
+        check_charges("nobody", one.ids, charges)
     bench.figures |= one.figures
     return direct
 
@@ -227,11 +227,10 @@ def _protocol_rows(one: Repetition, gateway: Running) -> None:
         if protocol.stream_path is None:
             continue
         stream = Shape(protocol=protocol, stream=True)
-        result, cpu_s = one.call(gateway, stream, STREAMS, one.size.streams)
+        _, cpu_s = one.call(gateway, stream, STREAMS, one.size.streams)
         measure = f"CPU of {stream.tokens} tokens"
         one.note(f"{name}, stream", "gateway", measure, "ms/call", cpu_s * 1000)
-        events = result.events / one.size.streams
-        one.note(f"{name}, stream", "gateway", "events", "1/call", events)
+        one.note(f"{name}, stream", "gateway", "events", "1/call", one.events)
 
 
 def _import_rows(bench: Bench, functions: Sequence[Deployed]) -> None:

@@ -99,7 +99,7 @@ def measure_routing(figures: Mapping[Figure, float]) -> dict[Figure, float]:
     for name, rules in _TABLES.items():
         spent_us = asyncio.run(_fastest_us(read_table({"rules": rules})))
         found[Figure("routing", "gateway", name, "us/call")] = spent_us
-        if whole_us is not None:
+        if whole_us:
             share = 100 * spent_us / whole_us
             found[Figure("routing", "gateway", f"{name}, of a call's CPU", "%")] = share
     return found

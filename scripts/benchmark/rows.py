@@ -9,10 +9,12 @@ from scripts.benchmark.measures import (
     USUAL_CONNECTIONS,
     Figure,
     Repetition,
+    above_resolution,
 )
-from scripts.benchmark.processes import Running
+from scripts.benchmark.processes import TICK_S, Running
 from scripts.benchmark.shapes import LARGE, SMALL, Shape
 
+CALLS, OF_ITS_CORE = "calls", "CPU, of one core"
 STREAMS = 64
 STREAM_TOKENS = (20, 120)
 STREAM = "stream"
@@ -43,7 +45,7 @@ def small_rows(one: Repetition, name: str, target: Running, direct: Direct) -> d
         result, cpu_s = one.call(target, SMALL, connections, one.size.calls)
         results[row] = result
         _note_cpu(one, row, name, cpu_s)
-        one.note(row, name, "calls", "1/s", one.size.calls / result.elapsed_s)
+        _note_rate(one, row, name, result, cpu_s)
         _note_latency(one, row, name, result, direct)
     for pace, row in PACED.items():
         calls = round(pace * one.size.paced_s)
@@ -67,7 +69,7 @@ def large_row(one: Repetition, name: str, target: Running) -> None:
     _, cpu_s = one.call(target, LARGE, USUAL_CONNECTIONS, calls)
     _note_cpu(one, LARGE_ROW, name, cpu_s)
     # A process cheaper than the kernel's clock ticks has no ratio.
-    if small > 0:
+    if small > 0 and cpu_s > 0:
         one.note(LARGE_ROW, name, "CPU against small", "times", cpu_s * 1000 / small)
 
 
@@ -88,12 +90,15 @@ def stream_rows(
     for tokens in STREAM_TOKENS:
         shape = Shape(stream=True, tokens=tokens, asks_for_usage=asks_for_usage)
         prepare(shape)
-        result, cpu_s = one.call(target, shape, STREAMS, one.size.streams)
-        costs.append((result.events / one.size.streams, cpu_s))
+        _, cpu_s = one.call(target, shape, STREAMS, one.size.streams)
+        costs.append((one.events, cpu_s))
     (few, short_s), (many, long_s) = costs
-    chunk_s = (long_s - short_s) / (many - few)
+    # Of a difference of two, each by a clock of its own steps.
+    step_s = 2 * TICK_S / one.size.streams
+    chunk_s = above_resolution(long_s - short_s, step_s) / (many - few)
+    beside_s = above_resolution(short_s - few * chunk_s, step_s)
     one.note(row, name, "CPU of a chunk", "us", chunk_s * 1e6)
-    one.note(row, name, "CPU beside its chunks", "ms/call", (short_s - few * chunk_s) * 1000)
+    one.note(row, name, "CPU beside its chunks", "ms/call", beside_s * 1000)
 
 
 def tls_row(one: Repetition, name: str, target: Running) -> None:
@@ -101,7 +106,7 @@ def tls_row(one: Repetition, name: str, target: Running) -> None:
     one.call(target, SMALL, USUAL_CONNECTIONS, max(USUAL_CONNECTIONS, one.size.calls // 10))
     result, cpu_s = one.call(target, SMALL, USUAL_CONNECTIONS, one.size.calls)
     _note_cpu(one, BY_TLS, name, cpu_s)
-    one.note(BY_TLS, name, "calls", "1/s", one.size.calls / result.elapsed_s)
+    _note_rate(one, BY_TLS, name, result, cpu_s)
 
 
 def memory_rows(one: Repetition, name: str, target: Running) -> None:
@@ -122,10 +127,17 @@ def _note_cpu(one: Repetition, row: str, name: str, cpu_s: float) -> None:
     one.figures[cpu_of(row, name)] = cpu_s * 1000
 
 
+def _note_rate(one: Repetition, row: str, name: str, result: Result, cpu_s: float) -> None:
+    """Calls a second, and how busy the target was: one that had time left would have done more."""
+    calls = len(result.latencies_s)
+    one.note(row, name, CALLS, "1/s", calls / result.elapsed_s)
+    one.note(row, name, OF_ITS_CORE, "%", 100 * cpu_s * calls / result.elapsed_s)
+
+
 def _note_latency(one: Repetition, row: str, name: str, result: Result, direct: Direct) -> None:
     for share in (0.5, 0.99):
         latency_s, measure = result.latency_s(share), f"p{share * 100:.0f}"
         if row in direct:
-            latency_s -= direct[row].latency_s(share)
+            latency_s = max(0.0, latency_s - direct[row].latency_s(share))
             measure = f"added {measure}"
         one.note(row, name, measure, "ms", latency_s * 1000)

@@ -18,7 +18,8 @@ CHUNK_INTERVAL_MS = 10
 class Protocol:
     """How one API is called. `body` answers a body with this text; `stream_path` None: no streams.
 
-    Where the stream has the same path, the body asks for it.
+    Where the stream has the same path, the body asks for it. `last` is what only the last event of
+    a stream has.
     """
 
     path: str
@@ -27,6 +28,11 @@ class Protocol:
     key_header: tuple[str, str] = ("authorization", "Bearer sim")
     cap: Callable[[int], dict[str, Any]] | None = None
     """The members of the body that cap its answer; None: it has none to cap."""
+    last: bytes = b""
+    events: Callable[[int], int] | None = None
+    """How many a stream of so many tokens has; None: as many as the provider puts them into."""
+    id_header: bytes | None = None
+    """The header that tells an answer from others; None: its body has an id."""
 
 
 def _message(text: str) -> list[dict[str, str]]:
@@ -39,6 +45,8 @@ OPENAI_CHAT = Protocol(
     lambda text: {"model": MODEL, "messages": _message(text)},
     PATH,
     cap=lambda tokens: {"max_completion_tokens": tokens},
+    last=b"data: [DONE]",
+    events=lambda tokens: tokens + 3,  # the role, why it ended, and [DONE]
 )
 PROTOCOLS = {
     "openai chat": OPENAI_CHAT,
@@ -47,11 +55,14 @@ PROTOCOLS = {
         lambda text: {"model": MODEL, "input": text},
         "/openai/v1/responses",
         cap=lambda tokens: {"max_output_tokens": tokens},
+        last=b'"response.completed"',
+        events=lambda tokens: tokens + 8,  # each part begins, has its text and ends
     ),
     "openai embeddings": Protocol(
         "/openai/v1/embeddings",
         lambda text: {"model": "text-embedding-3-small", "input": text},
         None,
+        id_header=b"x-request-id",
     ),
     "anthropic": Protocol(
         "/anthropic/v1/messages",
@@ -63,6 +74,7 @@ PROTOCOLS = {
         "/anthropic/v1/messages",
         ("x-api-key", "sim"),
         cap=lambda tokens: {"max_tokens": tokens},
+        last=b'"message_stop"',
     ),
     "gemini": Protocol(
         f"{_GEMINI}:generateContent",
@@ -70,6 +82,7 @@ PROTOCOLS = {
         f"{_GEMINI}:streamGenerateContent?alt=sse",
         ("x-goog-api-key", "sim"),
         cap=lambda tokens: {"generationConfig": {"maxOutputTokens": tokens}},
+        last=b'"finishReason":"STOP"',
     ),
 }
 
@@ -99,6 +112,13 @@ class Shape:
     stream: bool = False
     asks_for_usage: bool = False
     cap: int | None = None
+
+    @property
+    def events(self) -> int | None:
+        """How many a stream of it has; None: as many as the provider puts its tokens into."""
+        if self.protocol.events is None:
+            return None
+        return self.protocol.events(self.tokens) + self.asks_for_usage
 
     def request(self, address: str, key: str, front: Front = AS_THE_PROVIDER) -> bytes:
         """The bytes to send, with a gateway key that only the gateway looks at."""

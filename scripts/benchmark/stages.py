@@ -38,7 +38,7 @@ def measure_stages(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dic
     """Microseconds of each stage, the median of all calls, in new processes with new data.
 
     Raises:
-        measures.CountsDiffer: calls, charges and events are not equally many.
+        measures.CountsDiffer: calls, charges and events are not the same ones.
         load.CallFailed: a call was not answered with 200.
         processes.NotStarted: a process did not start, or a stage's function has moved.
     """
@@ -60,7 +60,7 @@ def measure_stages(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dic
                 for name, each in (("without", without[row]), ("with", result)):
                     latency_us = each.latency_s(0.5) * 1e6
                     one.note(row, "gateway", f"a call, {name} marks", "us", latency_us)
-        check_counts(one.calls, one.calls, charges, data)
+        check_counts(one.ids, charges, data)
     return one.figures
 
 

@@ -24,6 +24,7 @@ from scripts.commands.bundle import ROOT
 LEDGER = "ledger.sqlite"
 
 _CHARGES = "SELECT COUNT(*) FROM ledger"
+_CHARGED = "SELECT substr(reply_id, -16) FROM ledger"
 _USAGE = "FROM deliveries WHERE json_extract(attributes, '$.type') = 'usage.call'"
 _EVENTS = f"SELECT data {_USAGE} ORDER BY position"
 _EVENT_COUNT = f"SELECT COUNT(DISTINCT message_id) {_USAGE}"
@@ -108,6 +109,11 @@ def event_count(data: Path) -> int:
 def charge_count(data: Path) -> int:
     """How many calls the simulated provider with its ledger below `data` has charged for."""
     return int(_rows(data / LEDGER, _CHARGES)[0][0])
+
+
+def charged_ids(data: Path) -> list[str]:
+    """What tells their answers apart, of all calls that were charged for, as `answers` reads it."""
+    return [row[0] for row in _rows(data / LEDGER, _CHARGED)]
 
 
 def _rows(file: Path, query: str) -> list[Any]:

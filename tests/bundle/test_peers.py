@@ -17,7 +17,7 @@ from scripts.benchmark.measures import QUICK, CountsDiffer, Cpus
 from scripts.benchmark.peers import litellm, portkey
 from scripts.benchmark.processes import NotStarted, Running
 from scripts.benchmark.repetition import Bench, peer_rows
-from scripts.benchmark.rows import tls_row
+from scripts.benchmark.rows import OF_ITS_CORE, tls_row
 from scripts.benchmark.shapes import AS_THE_PROVIDER, PATH, SMALL, Front
 from scripts.benchmark.surroundings import simulated_provider
 from scripts.benchmark.targets import OwnGateway
@@ -137,7 +137,7 @@ def test_reaches_the_provider_by_tls_through_the_gateway(deployed: Deploy, tmp_p
     with found.before_provider(gateway, QUICK, made) as (one, process, _):
         tls_row(one, gateway.name, process)
 
-    assert {figure.measure for figure in found.figures} == {"CPU", "calls"}
+    assert {figure.measure for figure in found.figures} == {"CPU", "calls", OF_ITS_CORE}
 
 
 def test_pins_peers_and_names_no_registry() -> None:

@@ -1,0 +1,35 @@
+"""What a call costs below the gateway is measured on functions that are served like it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmark.floors import ROW, measure_floors
+from scripts.benchmark.load import CallFailed
+from scripts.benchmark.measures import QUICK, Cpus, Figure
+from tests.bundle.conftest import Deploy
+
+pytestmark = pytest.mark.slow
+
+FEW = replace(QUICK, calls=200)
+ANYWHERE = Cpus(None, None)
+
+
+def test_measures_the_framework_an_exchange_and_the_gateway(
+    deployed: Deploy, tmp_path: Path
+) -> None:
+    found = measure_floors(deployed("proxy"), tmp_path, FEW, ANYWHERE)
+
+    names = ("framework", "exchange", "gateway")
+    assert list(found) == [Figure(ROW, name, "CPU", "ms/call") for name in names]
+    assert all(value > 0 for value in found.values())
+
+
+def test_has_no_figure_of_a_floor_that_does_not_answer(
+    deployed: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.benchmark.floors.FLOORS", ("framework", "unknown"))
+
+    with pytest.raises(CallFailed):
+        measure_floors(deployed("proxy"), tmp_path, FEW, ANYWHERE)
