@@ -173,6 +173,7 @@ class Connection(asyncio.Protocol):
         self.on_free: Callable[[Connection], None] | None = None
         self.on_lost: Callable[[Connection], None] | None = None
         self._transport: asyncio.Transport | None = None
+        self._layers: list[asyncio.Transport] = []
         self._exchange: Exchange | None = None
         self._head = bytearray()
         self._head_bytes = 0
@@ -188,7 +189,9 @@ class Connection(asyncio.Protocol):
         self.runs_over(cast("asyncio.Transport", transport))
 
     def runs_over(self, transport: asyncio.Transport) -> None:
+        """Speak through this one from now on. TLS writes to the one before, which buffers too."""
         self._transport = transport
+        self._layers.append(transport)
         transport.set_write_buffer_limits(high=_PIECE_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -350,9 +353,11 @@ class Connection(asyncio.Protocol):
 
     def _take_body(self, exchange: Exchange, data: bytes) -> None:
         ended = too_much = False
+        error: Malformed | None = None
         if self._chunks is not None:
             pieces = self._chunks.feed(data)
             ended, too_much = self._chunks.done, self._chunks.too_much
+            error = self._chunks.error
         elif self._left is not None:
             too_much = len(data) > self._left
             taken = data[: self._left] if too_much else data
@@ -364,6 +369,8 @@ class Connection(asyncio.Protocol):
         if pieces and exchange.took(pieces) > MOST_BUFFERED_BYTES and not ended and self._reading:
             self.transport.pause_reading()
             self._reading = False
+        if error is not None:
+            raise error
         if ended:
             self._completed(exchange, too_much=too_much)
         elif pieces:
@@ -378,6 +385,8 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         head = exchange.head
         sure = head is not None and head.keeps_open and not too_much and not self.unsent
+        for layer in self._layers:
+            sure = sure and not layer.get_write_buffer_size()
         exchange.told()
         if sure and self.on_free is not None and not self.lost:
             self._read_on()

@@ -3,7 +3,12 @@
 Their texts hold no header, no address and no body.
 """
 
-from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
+from common.gateway.upstream import (
+    ProxyFailed,
+    UpstreamDisconnected,
+    UpstreamMalformed,
+    UpstreamUnreachable,
+)
 
 
 class NotConnected(UpstreamUnreachable):
@@ -18,8 +23,8 @@ class NoPlace(UpstreamUnreachable):
     """All connections that an origin may have were in use for too long."""
 
 
-class ProxyRefused(UpstreamUnreachable):
-    """The proxy did not connect to the origin."""
+class NotProxied(ProxyFailed):
+    """The proxy could not be asked, or did not connect to the origin."""
 
 
 class NotARequest(UpstreamUnreachable):
@@ -30,7 +35,7 @@ class BrokeOff(UpstreamDisconnected):
     """The connection ended before the reply's end."""
 
 
-class Malformed(UpstreamDisconnected):
+class Malformed(UpstreamMalformed):
     """The reply is not written as HTTP/1.1, or says two things about its own end."""
 
 

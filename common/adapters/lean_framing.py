@@ -23,6 +23,9 @@ MOST_CHUNK_OVERHEAD_BYTES: Final = 16_384
 """Of sizes, extensions and trailers with no byte of a body between them."""
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _LONGEST_LENGTH = 15
+_STATUSES = range(100, 600)
+"""RFC 9110, section 15: any other is invalid."""
+_SWITCHES = 101
 _OWN = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """What is said once, by us."""
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -145,7 +148,7 @@ class _Head:
 
 
 def _framed(status: int, head: _Head, data: bytes, *, to_head: bool) -> ReplyHead:
-    if status < 100 or status == 101:
+    if status not in _STATUSES or status == _SWITCHES:
         raise Malformed("a status that is none, or that nobody asked for")
     if len(head.headers) > MOST_HEADERS or len(head.reason) > MOST_LINE_BYTES:
         raise Malformed("too many headers")
@@ -200,11 +203,13 @@ class Chunks:
     """The body of a chunked reply, as it arrives.
 
     `done` once its end was there; `too_much` if bytes came after it, which belong to no reply.
+    `error` once a chunk is malformed, or there is more about chunks than chunks.
     """
 
     def __init__(self) -> None:
         self.done = False
         self.too_much = False
+        self.error: Malformed | None = None
         self._taken: list[bytes] = []
         self._overhead = 0
         self._tail = b""
@@ -223,17 +228,14 @@ class Chunks:
         self.done = True
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes off the connection and give what they hold of the body.
-
-        Raises:
-            Malformed: a chunk is malformed, or there is more about chunks than chunks.
-        """
+        """Take bytes off the connection and give what they hold of the body, up to an error."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self.done:
-                raise Malformed("malformed chunk") from None
-            self.too_much = True
+            if self.done:
+                self.too_much = True
+            else:
+                self.error = Malformed("malformed chunk")
         taken, self._taken = self._taken, []
         longer = len(data) >= _TAIL_BYTES
         self._tail = data[-_TAIL_BYTES:] if longer else (self._tail + data)[-_TAIL_BYTES:]
@@ -242,5 +244,5 @@ class Chunks:
             return taken
         self._overhead = 0 if taken else self._overhead + len(data)
         if self._overhead > MOST_CHUNK_OVERHEAD_BYTES:
-            raise Malformed("too much around chunks")
+            self.error = Malformed("too much around chunks")
         return taken

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from common.adapters.lean_connection import Connection, Exchange
-from common.adapters.lean_errors import ConnectedTooLate, NotConnected, ProxyRefused
+from common.adapters.lean_errors import ConnectedTooLate, NotConnected, NotProxied
 from common.adapters.lean_names import Names, Place
 from common.adapters.lean_urls import Origin, Proxy
 from common.adapters.reachable import PrivateAddress, may_be_called
@@ -41,33 +41,56 @@ async def open_connection(reach: Reach, origin: Origin, connect_s: float | None)
     """A connection to a scheme, host and port, ready for its first request.
 
     Raises:
-        NotConnected, ConnectedTooLate, ProxyRefused: there is none; nothing of a request was sent.
+        NotConnected, ConnectedTooLate, NotProxied: there is none; nothing of a request was sent.
     """
+    scheme, host, port = origin
+    reached: Connection | None = None
     try:
         async with asyncio.timeout(connect_s):
-            return await _open(reach, *origin)
-    except TimeoutError:
-        raise ConnectedTooLate("not connected in time") from None
-    except (OSError, UnicodeError, ValueError) as error:
-        raise NotConnected(type(error).__name__) from None
+            if reach.proxy is None:
+                reached = await _reached(reach, host, port)
+            else:
+                reached = await _proxied(reach, reach.proxy, host, port)
+            if scheme == "https":
+                await _secure(reached, reach.tls(), host)
+    except BaseException as error:
+        if reached is not None:
+            reached.abort()
+        if not isinstance(error, (OSError, UnicodeError, ValueError)):
+            raise
+        raise _failure(error, reach.proxy is not None, has_reached=reached is not None) from None
+    return reached
 
 
-async def _open(reach: Reach, scheme: str, host: str, port: int) -> Connection:
-    proxy = reach.proxy
-    if proxy is None:
-        places = await reach.names.places(host, port)
-        if reach.judged:
-            places = _judged(places, allow_private=reach.allow_private)
-    else:
-        places = await reach.names.places(proxy.host, proxy.port)
+def _failure(error: Exception, proxied: bool, *, has_reached: bool) -> UpstreamError:
+    """Whose failure it is.
+
+    Silence and a wrong certificate behind a proxy that said it is through may be the origin's. What
+    else goes wrong there, as a closing or bytes that are no TLS, says that it is not through.
+    """
+    said = "not in time" if isinstance(error, TimeoutError) else type(error).__name__
+    of_origin = has_reached and isinstance(error, (TimeoutError, ssl.SSLCertVerificationError))
+    if proxied and not of_origin:
+        return NotProxied(f"after its answer to CONNECT: {said}" if has_reached else said)
+    if isinstance(error, TimeoutError):
+        return ConnectedTooLate("not connected in time")
+    return NotConnected(said)
+
+
+async def _reached(reach: Reach, host: str, port: int) -> Connection:
+    places = await reach.names.places(host, port)
+    if reach.judged:
+        places = _judged(places, allow_private=reach.allow_private)
+    return await _connection(await connect_first(places))
+
+
+async def _proxied(reach: Reach, proxy: Proxy, host: str, port: int) -> Connection:
+    places = await reach.names.places(proxy.host, proxy.port)
     connection = await _connection(await connect_first(places))
     try:
-        if proxy is not None:
-            if proxy.by_tls:
-                await _secure(connection, reach.tls(), proxy.host)
-            await _through(connection, proxy, host, port)
-        if scheme == "https":
-            await _secure(connection, reach.tls(), host)
+        if proxy.by_tls:
+            await _secure(connection, reach.tls(), proxy.host)
+        await _through(connection, proxy, host, port)
     except BaseException:
         connection.abort()
         raise
@@ -172,15 +195,15 @@ async def _through(connection: Connection, proxy: Proxy, host: str, port: int) -
     if proxy.authorization is not None:
         head += b"proxy-authorization: " + proxy.authorization + b"\r\n"
     if not connection.is_open:
-        raise ProxyRefused("the proxy closed at once")
+        raise NotProxied("it closed at once")
     exchange = Exchange(connection, to_connect=True)
     connection.begin(exchange, head + b"\r\n")
     try:
         answer = await exchange.reply()
     except UpstreamError as error:
-        raise ProxyRefused(f"the proxy's answer: {error}") from None
+        raise NotProxied(f"its answer to CONNECT: {error}") from None
     if not 200 <= answer.status < 300:
-        raise ProxyRefused(f"the proxy answered {answer.status}")
+        raise NotProxied(f"it answered CONNECT with {answer.status}")
 
 
 async def _secure(connection: Connection, tls: ssl.SSLContext, host: str) -> None:

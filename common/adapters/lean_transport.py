@@ -19,7 +19,7 @@ from common.adapters.lean_errors import (
     NoPlace,
     NotARequest,
     NotConnected,
-    ProxyRefused,
+    NotProxied,
     ReadTooLate,
     WrittenTooLate,
 )
@@ -32,7 +32,7 @@ _IN_HTTPX: Final[Mapping[type[UpstreamError], type[httpx.TransportError]]] = {
     NotConnected: httpx.ConnectError,
     ConnectedTooLate: httpx.ConnectTimeout,
     NoPlace: httpx.PoolTimeout,
-    ProxyRefused: httpx.ProxyError,
+    NotProxied: httpx.ProxyError,
     NotARequest: httpx.LocalProtocolError,
     BrokeOff: httpx.ReadError,
     Malformed: httpx.RemoteProtocolError,

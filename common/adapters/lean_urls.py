@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from common.adapters.lean_errors import NotARequest
 from common.gateway.upstream_records import is_of_metadata, is_public
@@ -28,6 +28,10 @@ _PATH_SAFE: Final = "/%!$&'()*+,;=:@[]|\\^-._~"
 _QUERY_SAFE: Final = _PATH_SAFE + "?`{}"
 _DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _LONGEST_KEPT = 1_000
+_PROXY = re.compile(
+    r"(?P<scheme>https?)://(?:(?P<user>[^:/?#\s]*)(?::(?P<word>[^/?#\s]*))?@)?"
+    r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?"
+)
 _LARGEST_PORT = 65_535
 
 
@@ -111,14 +115,17 @@ def read_proxy(url: str) -> Proxy:
     """Read a proxy's URL.
 
     Raises:
-        ValueError: it is not http or https to a host.
+        ValueError: it is no such URL. Its text holds nothing of it, since a password may.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("a proxy is given as http://host:port or https://host:port")
+    found = _PROXY.fullmatch(url)
+    port = 0 if found is None else int(found["port"] or _PORTS[found["scheme"]])
+    if found is None or not 0 < port <= _LARGEST_PORT:
+        raise ValueError(
+            "a proxy is given as http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before "
+            "the host where it asks for them; in these / is written %2F, ? is %3F and # is %23"
+        )
     authorization = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    if found["user"] is not None:
+        pair = f"{unquote(found['user'])}:{unquote(found['word'] or '')}"
         authorization = b"Basic " + base64.b64encode(pair.encode())
-    port = parts.port or _PORTS[parts.scheme]
-    return Proxy(parts.hostname, port, parts.scheme == "https", authorization)
+    return Proxy(found["host"].strip("[]"), port, found["scheme"] == "https", authorization)

@@ -26,8 +26,8 @@ _Kind: TypeAlias = tuple[bool, bool, bool]
 class HttpUpstream:
     """`Upstream` over clients of ours, made on first use, inside a running event loop.
 
-    `https_proxy` is the proxy that providers are reached through; what is addressed by http, which
-    only private upstreams may be, is reached directly.
+    `https_proxy` is the proxy that providers are reached through. What may be inside the own
+    network is reached directly: that is not behind the proxy.
     """
 
     def __init__(self, https_proxy: str | None = None) -> None:
@@ -53,7 +53,7 @@ class HttpUpstream:
         reach = Reach(
             self._tls,
             Names(),
-            self._https_proxy if by_https else None,
+            self._https_proxy if by_https and not allow_private else None,
             allow_private=allow_private,
             judged=not to_metadata,
         )

@@ -13,12 +13,16 @@ _PRINTABLE = range(0x20, 0x7F)
 
 
 class Answer:
-    """One response. `started` and `event_stream` decide in which form a late error can be told."""
+    """One response. `started` and `event_stream` decide in which form a late error can be told.
+
+    `has_end`: the provider's own end of an event stream was passed on, behind which is nothing.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
         self.event_stream = False
+        self.has_end = False
 
     async def start(self, status: int, headers: RawHeaders) -> None:
         self.started = True

@@ -131,6 +131,11 @@ class Call:
         return destination.provider if destination is not None else None
 
     @property
+    def upstream_name(self) -> str:
+        """What its client is told of where it was sent, which need not know the address."""
+        return self.destination.name if self.destination is not None else self.endpoint.upstream
+
+    @property
     def price_list(self) -> str:
         """What its prices are looked up under."""
         destination = self.destination or VENDORS.get(self.endpoint.upstream)

@@ -78,6 +78,8 @@ _HOP_BY_HOP_REPLY = frozenset(
     }
 )
 
+_HOP_BY_HOP_OR_LENGTH = _HOP_BY_HOP_REPLY | {b"content-length"}
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -228,11 +230,21 @@ def forwarded_query(query: str, key: ProviderKey, protocol: ProtocolName) -> str
 
 
 def answered_headers(raw: Iterable[tuple[bytes, bytes]], *, edited: bool) -> RawHeaders:
-    """A provider's headers as the client gets them; without the length where bytes were removed."""
-    return [
-        (lowered, value)
-        for name, value in raw
-        if (lowered := name.lower()) not in _HOP_BY_HOP_REPLY
-        and not (edited and lowered == b"content-length")
-        and not lowered.startswith(b"x-gateway-")
-    ]
+    """A provider's headers as the client gets them; without the length where bytes were removed.
+
+    What `connection` names is for this connection alone too (RFC 9110, 7.6.1).
+    """
+    dropped = _HOP_BY_HOP_OR_LENGTH if edited else _HOP_BY_HOP_REPLY
+    kept: RawHeaders = []
+    naming: list[bytes] = []
+    for name, value in raw:
+        lowered = name.lower()
+        if lowered in dropped:
+            if lowered == b"connection":
+                naming.append(value)
+        elif not lowered.startswith(b"x-gateway-"):
+            kept.append((lowered, value))
+    if not naming:
+        return kept
+    named = {name.strip().lower() for value in naming for name in value.split(b",")}
+    return [(name, value) for name, value in kept if name not in named]

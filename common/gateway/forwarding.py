@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeAlias
 
 from common.gateway.brownouts import Brownouts
@@ -79,7 +78,7 @@ class Forwarding:
             raise target
         while chain:
             # The end of an attempt comes before that of the call, which goes on.
-            patient = partial(deadlines.expect, "first_byte", 2 * first_byte_s)
+            patient = _awaited(deadlines, 2 * first_byte_s)
             order = self._order(going, target, patient, once=True)
             ended = await self._tried(order, going, first_byte_s)
             moves_on = _moves_on(ended)
@@ -95,7 +94,7 @@ class Forwarding:
             if isinstance(target, Refusal):
                 return _as_it_ended(ended)
             await _close(ended)
-        awaited = partial(deadlines.expect, "first_byte", first_byte_s)
+        awaited = _awaited(deadlines, first_byte_s)
         sent = await self._sent(self._order(going, target, awaited), going)
         if len(going.chain) > 1:
             self._note(call, failed=sent.reply.status in PASSING)
@@ -193,7 +192,7 @@ class Forwarding:
         return held
 
     def _order(
-        self, going: Going, target: Target, before_each: Callable[[], None], *, once: bool = False
+        self, going: Going, target: Target, before: Callable[[float], None], *, once: bool = False
     ) -> Order:
         call = going.call
         self.brownouts.enter(call)
@@ -203,7 +202,7 @@ class Forwarding:
             target,
             going.movable.pays_at(target),
             going.incoming,
-            before_each,
+            before,
             lambda: self.spending.hold_again(call),
             once,
         )
@@ -214,6 +213,11 @@ class Forwarding:
 
 
 _Ended: TypeAlias = Sent | UpstreamError | Refusal | TimeoutError
+
+
+def _awaited(deadlines: Deadlines, within_s: float) -> Callable[[float], None]:
+    """What has the next first byte due within so many seconds, after a pause of some more."""
+    return lambda pause_s: deadlines.expect("first_byte", pause_s + within_s)
 
 
 def _moves_on(ended: _Ended) -> bool:

@@ -39,7 +39,8 @@ from common.gateway.price_copy import PriceCopy
 from common.gateway.refusals import Refusal
 from common.gateway.relay import relay
 from common.gateway.routing import Routing
-from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
+from common.gateway.upstream import UpstreamError, UpstreamUnreachable
+from common.gateway.upstream_refusals import refusal_of
 from common.llm.facts import CallFacts
 from common.llm.multipart import is_announced, is_form
 from common.llm.openai_format import RequestBody
@@ -172,19 +173,10 @@ class Gateway:
                     await sent.reply.aclose()
         except TimeoutError:
             raise self._overdue(call, deadlines) from None
-        except UpstreamUnreachable as error:
-            call.sent_s = None
-            raise Refusal(
-                "upstream_unreachable",
-                f"No connection to {call.upstream_host} ({error}). Nothing was sent; try again, "
-                "and look at the provider's status page if it goes on.",
-            ) from None
-        except UpstreamDisconnected as error:
-            raise Refusal(
-                "upstream_disconnected",
-                f"{call.upstream_host} closed the connection before the reply was complete "
-                f"({error}). What it generated until then may be billed.",
-            ) from None
+        except UpstreamError as error:
+            if isinstance(error, UpstreamUnreachable):
+                call.sent_s = None
+            raise refusal_of(error, call.upstream_name) from None
         except Refusal:
             raise
         except asyncio.CancelledError:
@@ -298,7 +290,7 @@ class Gateway:
             )
         return Refusal(
             "upstream_timeout",
-            f"{call.upstream_host} did not answer in time "
+            f"{call.upstream_name} did not answer in time "
             f"(waited for its {deadlines.waiting_for.replace('_', ' ')}). Try again; if it goes "
             "on, with a smaller request.",
         )
@@ -308,6 +300,8 @@ class Gateway:
         if call.client_gone:
             call.unanswered = not answer.started
             return False
+        if answer.event_stream and answer.has_end:
+            return True  # Behind the provider's own end there is nothing to tell.
         call.outcome, call.error_code = refusal.outcome, refusal.code
         if not answer.started:
             call.status = refusal.status

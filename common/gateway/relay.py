@@ -28,6 +28,8 @@ MASKED_CHARACTERS = 12
 """A shorter key is no secret (the simulated provider's is ``sim``) and a word of other texts."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WITHOUT_BODY = frozenset({204, 304})
+"""A length would promise one, or is that of another reply (RFC 9110, 8.6)."""
 _ERROR = 400
 
 
@@ -53,7 +55,7 @@ async def relay(
         # A client would follow it, with its keys and all it asked, to wherever it leads.
         raise Refusal(
             "upstream_redirected",
-            f"{call.upstream_host} answered with a redirect ({reply.status}), which is not "
+            f"{call.upstream_name} answered with a redirect ({reply.status}), which is not "
             "followed. If it is right, have this upstream's address set to where it leads.",
         )
     chunks = _timed(call, reply, deadlines, idle_s, clock)
@@ -106,6 +108,7 @@ async def _relay_stream(
             passed = tap.feed(chunk)
             if passed:
                 await answer.body(passed)
+            answer.has_end = tap.done
         deadlines.allow_client_time()
         rest = tap.finish()
         if rest:
@@ -128,7 +131,7 @@ async def _relay_unread(
     deadlines: Deadlines,
 ) -> None:
     """Pass what tells no cost, a file perhaps, without keeping any of it."""
-    headers = answered_headers(reply.headers, edited=False)
+    headers = answered_headers(reply.headers, edited=reply.status in _WITHOUT_BODY)
     headers += _gateway_headers(call) + _cost_headers(call)
     async for chunk in chunks:
         if not answer.started:
@@ -178,12 +181,21 @@ async def _relay_whole(
         )
     if answer.started:
         return
+    headers = answered_headers(reply.headers, edited=True)
     if failed and masked is not None and len(masked.reveal()) >= MASKED_CHARACTERS:
-        body = body.replace(masked.reveal().encode(), b"***")
-    headers = answered_headers(reply.headers, edited=True) + _gateway_headers(call)
-    headers.append(header("content-length", str(len(body))))
+        body, headers = _without(masked.reveal().encode(), body, headers)
+    headers += _length_header(reply.status, body) + _gateway_headers(call)
     await answer.start(reply.status, headers + _cost_headers(call))
     await answer.body(body)
+
+
+def _without(secret: bytes, body: bytes, headers: RawHeaders) -> tuple[bytes, RawHeaders]:
+    kept = [(name, value.replace(secret, b"***")) for name, value in headers]
+    return body.replace(secret, b"***"), kept
+
+
+def _length_header(status: int, body: bytes) -> RawHeaders:
+    return [] if status in _WITHOUT_BODY else [header("content-length", str(len(body)))]
 
 
 def _cost_headers(call: Call) -> RawHeaders:

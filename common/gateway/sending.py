@@ -2,9 +2,10 @@
 
 Every try comes before the first byte to the client. What is known to be unbilled is tried again
 freely; after what may be billed (a connection that broke, a provider's own failure) the next try
-takes a hold of its own, and without room for one the client gets the first failure. A client that
-counts its own tries is left to them. A caller's own key goes to the upstream the call names, and
-nowhere else.
+takes a hold of its own, and without room for one the client gets the first failure. A reply that is
+no HTTP would come again, so it is not asked for twice. Of a client that counts its tries (the SDKs
+do, in `x-stainless-retry-count`) the first one is tried again here, and none of its later ones. A
+caller's own key goes to the upstream the call names, and nowhere else.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from common.gateway.upstream import (
     AMBIGUOUS_STATUSES,
     Upstream,
     UpstreamDisconnected,
+    UpstreamMalformed,
     UpstreamReply,
     UpstreamRequest,
     UpstreamUnreachable,
@@ -83,8 +85,9 @@ class Order:
     """One call to send, and how often.
 
     `call` is told of every attempt. `own` is the provider key of the caller, if one was sent: then
-    no other is tried. `before_each` is called before each request leaves, `hold_again` before one
-    that follows a try that may be billed: it answers whether there is room for another.
+    no other is tried. `before` is called before each request leaves, and before each pause with its
+    seconds. `hold_again` is called before a request that follows a try that may be billed: it
+    answers whether there is room for another.
     """
 
     call: Call
@@ -92,7 +95,7 @@ class Order:
     target: Target
     own: ProviderKey | None
     incoming: Incoming
-    before_each: Callable[[], None]
+    before: Callable[[float], None]
     hold_again: Callable[[], Awaitable[bool]]
     once: bool = False
     """Something else is tried after a failure."""
@@ -148,6 +151,8 @@ class Sender:
                 sent = await self._with_any_key(order)
             except UpstreamUnreachable:
                 pass
+            except UpstreamMalformed:
+                raise
             except UpstreamDisconnected:
                 if not await order.hold_again():
                     raise
@@ -161,7 +166,9 @@ class Sender:
                 if status in AMBIGUOUS_STATUSES and not await order.hold_again():
                     return sent
                 await sent.reply.aclose()
-            await self.sleep(self._drawn_pause_s(number) if asked_s is None else asked_s)
+            pause_s = self._drawn_pause_s(number) if asked_s is None else asked_s
+            order.before(pause_s)
+            await self.sleep(pause_s)
         return await self._with_any_key(order)
 
     def payer(
@@ -256,7 +263,7 @@ class Sender:
         self, order: Order, key: ProviderKey, request: UpstreamRequest
     ) -> UpstreamReply:
         call = order.call
-        order.before_each()
+        order.before(0.0)
         started = self.clock.monotonic()
         call.sent_s = started if call.sent_s is None else call.sent_s
         call.tried_s = started

@@ -22,8 +22,16 @@ class UpstreamUnreachable(UpstreamError):
     """No connection: nothing was sent, so nothing is billed."""
 
 
+class ProxyFailed(UpstreamUnreachable):
+    """The installation's own proxy made no connection: the provider is not to blame."""
+
+
 class UpstreamDisconnected(UpstreamError):
     """The connection broke after the request was sent."""
+
+
+class UpstreamMalformed(UpstreamDisconnected):
+    """What came is no HTTP: the connection was closed, and the same request meets it again."""
 
 
 @dataclass(slots=True)
@@ -68,4 +76,5 @@ class Upstream(Protocol):
         Raises:
             UpstreamUnreachable: no connection could be made.
             UpstreamDisconnected: the connection broke before the reply's headers.
+            ProxyFailed, UpstreamMalformed: kinds of these that say more.
         """

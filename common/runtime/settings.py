@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -112,9 +113,19 @@ class WarehouseSettings(Settings):
 class ReachSettings(Settings):
     https_proxy: str | None = Field(
         default=None,
-        pattern=r"^https?://.+",
-        description="Proxy through which providers and Datadog are reached, as http://HOST:PORT.",
+        description="Proxy through which providers and Datadog are reached, as "
+        "http://[USER:PASSWORD@]HOST:PORT. Upstreams that may be inside the own network "
+        "(`allow_private`) are reached directly; NO_PROXY is not read.",
     )
+
+    @field_validator("https_proxy")
+    @classmethod
+    def _readable_proxy(cls, value: str | None) -> str | None:
+        if value is not None:
+            from common.adapters.lean_urls import read_proxy  # noqa: PLC0415 - where one is set
+
+            read_proxy(value)
+        return value
 
 
 def read_settings(kind: type[T]) -> T:

@@ -1,7 +1,7 @@
-"""What a call costs where there is no gateway: `proxy` in its place, for `floors.py`.
+"""What a call costs where there is no gateway: two functions in its place, for `floors.py`.
 
-With `FLOOR=framework` the function answers by itself; with `FLOOR=exchange` it sends each body on
-over the gateway's own transport and passes the reply on whole. It stands beside the bundle's code.
+`framework` answers by itself; `exchange` sends each body on over the gateway's own transport and
+passes the reply on whole. They stand beside the bundle's code.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import cast
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from common.adapters.upstream import HttpUpstream
 from common.gateway.upstream import UpstreamRequest
@@ -39,7 +39,7 @@ async def _answer(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _framework(_scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_oneself(_scope: Scope, receive: Receive, send: Send) -> None:
     await _body(receive)
     await _answer(send, _ANSWER)
 
@@ -49,7 +49,7 @@ def _upstream() -> HttpUpstream:
     return HttpUpstream()
 
 
-async def _exchange(_scope: Scope, receive: Receive, send: Send) -> None:
+async def _pass_on(_scope: Scope, receive: Receive, send: Send) -> None:
     url = f"{os.environ['SIMULATED_PROVIDER_URL']}/openai/v1/chat/completions"
     headers = [_JSON, (b"authorization", b"Bearer sim")]
     request = UpstreamRequest("POST", url, headers, await _body(receive), allow_private=True)
@@ -60,9 +60,11 @@ async def _exchange(_scope: Scope, receive: Receive, send: Send) -> None:
         await reply.aclose()
 
 
-_FLOORS: dict[str, ASGIApp] = {"framework": _framework, "exchange": _exchange}
+@functions_framework.aio.http
+async def framework(_request: Request) -> Response:
+    return cast("Response", _answer_oneself)
 
 
 @functions_framework.aio.http
-async def proxy(_request: Request) -> Response:
-    return cast("Response", _FLOORS[os.environ["FLOOR"]])
+async def exchange(_request: Request) -> Response:
+    return cast("Response", _pass_on)

@@ -45,8 +45,9 @@ def measure_floors(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dic
         charges, data = folder / name / "provider", folder / name / "gateway"
         with simulated_provider(charges, cpu=cpus.load) as provider:
             one = Repetition(size, make_key(data))
-            settings = {"SIMULATED_PROVIDER_URL": provider.address, "FLOOR": name}
-            of, main = (proxy, "main.py") if name == "gateway" else (floors, source.name)
+            settings = {"SIMULATED_PROVIDER_URL": provider.address}
+            floor = replace(floors, function=name)
+            of, main = (proxy, "main.py") if name == "gateway" else (floor, source.name)
             with served(of, data, settings, cpu=cpus.target, source=main) as target:
                 one.call(target, SMALL, USUAL_CONNECTIONS, WARMING_CALLS)
                 _, cpu_s = one.call(target, SMALL, USUAL_CONNECTIONS, size.calls)

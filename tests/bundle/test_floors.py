@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmark.floors import ROW, measure_floors
-from scripts.benchmark.load import CallFailed
 from scripts.benchmark.measures import QUICK, Cpus, Figure
+from scripts.benchmark.processes import NotStarted
 from tests.bundle.conftest import Deploy
 
 pytestmark = pytest.mark.slow
@@ -31,5 +31,5 @@ def test_has_no_figure_of_a_floor_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr("scripts.benchmark.floors.FLOORS", ("framework", "unknown"))
 
-    with pytest.raises(CallFailed):
+    with pytest.raises(NotStarted, match="unknown"):
         measure_floors(deployed("proxy"), tmp_path, FEW, ANYWHERE)

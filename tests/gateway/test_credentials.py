@@ -202,6 +202,18 @@ def test_a_provider_s_headers_pass_but_for_those_of_the_connection() -> None:
     assert (b"content-length", b"3") in answered_headers(raw, edited=False)
 
 
+def test_a_header_that_the_provider_s_connection_names_is_for_that_connection() -> None:
+    raw = [
+        (b"X-Hop", b"1"),
+        (b"Connection", b"keep-alive, X-Hop"),
+        (b"X-Kept", b"1"),
+        (b"connection", b" x-other ,"),
+        (b"x-other", b"1"),
+    ]
+
+    assert answered_headers(raw, edited=False) == [(b"x-kept", b"1")]
+
+
 def test_a_caller_does_not_choose_who_pays_with_the_installation_s_key() -> None:
     raw = [(b"x-goog-user-project", b"theirs")]
 

@@ -8,7 +8,7 @@ import pytest
 from common.adapters.sqlite_documents import SqliteDocuments
 from common.gateway.gateway import Limits
 from common.gateway.spending import Spending
-from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
+from common.gateway.upstream import UpstreamDisconnected, UpstreamMalformed, UpstreamUnreachable
 from common.gateway.upstream_health import LEAST_CALLS, RESTS_S
 from tests.streams.conftest import MakeClient
 from tests.streams.fakes import TINY_S, Client, KeepingBus, ScriptedReply
@@ -31,7 +31,10 @@ from tests.streams.routes import (
 __all__ = ["budget", "client", "rules", "upstream"]
 
 
-@pytest.mark.parametrize("failure", [429, 500, 503, 529, 401, 403, 404, UpstreamUnreachable("x")])
+@pytest.mark.parametrize(
+    "failure",
+    [*(429, 500, 503, 529, 401, 403, 404), UpstreamUnreachable("x"), UpstreamMalformed("x")],
+)
 async def test_is_served_by_the_next_where_the_first_fails(
     client: Client, upstream: ByHost, bus: KeepingBus, rules: Rules, failure: int | Exception
 ) -> None:

@@ -188,13 +188,59 @@ async def test_the_installation_s_key_is_masked_in_an_error(
 ) -> None:
     client = make_client(managed_keys={"openai": Secret("sk-of-the-installation")})
     error = [b'{"error":"bad key sk-of-the-inst', b'allation"}']
-    upstream.reply = ScriptedReply(error, status=401, headers=list(JSON))
+    said = (b"www-authenticate", b'Bearer error="no sk-of-the-installation"')
+    upstream.reply = ScriptedReply(error, status=401, headers=[*JSON, said])
 
     exchange = await client.call(headers={"authorization": ""})
 
     assert upstream.requests[0].headers[-2] == (b"authorization", b"Bearer sk-of-the-installation")
     assert exchange.content == b'{"error":"bad key ***"}'
     assert exchange.headers["content-length"] == "23"
+    assert exchange.headers["www-authenticate"] == 'Bearer error="no ***"'
+
+
+@pytest.mark.parametrize("asked", ["POST /openai/v1/chat/completions", "DELETE /openai/v1/files/f"])
+@pytest.mark.parametrize(
+    ("status", "length"), [(204, None), (204, b"0"), (304, None), (304, b"286")]
+)
+async def test_a_reply_that_has_no_body_has_no_length(
+    client: Client, upstream: ScriptedUpstream, asked: str, status: int, length: bytes | None
+) -> None:
+    stated = [] if length is None else [(b"content-length", length)]
+    upstream.reply = ScriptedReply([], status, [*JSON, (b"etag", b'"a"'), *stated])
+    method, path = asked.split()
+
+    exchange = await client.call(path, b"{}" if method == "POST" else b"", method=method)
+
+    assert (exchange.status, exchange.content, exchange.complete) == (status, b"", True)
+    assert exchange.headers["etag"] == '"a"'
+    assert "content-length" not in exchange.headers
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "source"),
+    [
+        ("POST /openai/v1/chat/completions", 204, "estimated"),
+        ("POST /openai/v1/chat/completions", 304, "free"),
+        ("DELETE /openai/v1/files/f", 204, "free"),
+    ],
+)
+async def test_a_success_without_a_body_costs_what_one_with_an_empty_body_does(  # noqa: PLR0917 - columns
+    client: Client,
+    upstream: ScriptedUpstream,
+    bus: KeepingBus,
+    asked: str,
+    status: int,
+    source: str,
+) -> None:
+    """It says that the work was done, and not what it cost."""
+    upstream.reply = ScriptedReply([], status, [])
+    method, path = asked.split()
+    body = b'{"model":"gpt-4o-mini"}' if method == "POST" else b""
+
+    await client.call(path, body, method=method)
+
+    assert bus.only.cost_source == source
 
 
 @pytest.mark.parametrize("reply", [b"<html>busy</html>", b"", b'{"usage":', b"[1]"])

@@ -1,5 +1,6 @@
 """What is sent again, and what that holds: known to be unbilled, or perhaps billed."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,8 +10,10 @@ from common.adapters.sqlite_documents import SqliteDocuments
 from common.budgets.budgets import Budget, budget_ref
 from common.budgets.calendar import Calendar
 from common.core.ports import Put
+from common.gateway.gateway import Limits
 from common.gateway.upstream import (
     UpstreamDisconnected,
+    UpstreamMalformed,
     UpstreamReply,
     UpstreamRequest,
     UpstreamUnreachable,
@@ -21,6 +24,7 @@ from tests.streams.fakes import (
     OPENAI_NANOS,
     OPENAI_REPLY,
     OPENAI_STREAM,
+    TINY_S,
     Client,
     KeepingBus,
     ScriptedReply,
@@ -90,6 +94,20 @@ async def test_a_failure_that_passes_is_not_seen(
     assert len({request.body for request in upstream.requests}) == 1
 
 
+async def test_a_reply_that_is_no_http_is_not_asked_for_twice(
+    client: Client, upstream: InTurn, bus: KeepingBus
+) -> None:
+    upstream.turns = [UpstreamMalformed("malformed head"), _ok()]
+
+    exchange = await client.call(body=CALL)
+
+    assert (exchange.status, len(upstream.requests)) == (502, 1)
+    assert exchange.headers["x-gateway-error"] == "upstream_disconnected"
+    assert exchange.headers["x-should-retry"] == "false"
+    assert b"openai sent what is no HTTP reply (malformed head)" in exchange.content
+    assert (bus.only.outcome, bus.only.cost_source) == ("upstream_error", "estimated")
+
+
 @pytest.mark.parametrize("failure", [_fails(400), _fails(401), _fails(404), _fails(422)], ids=str)
 async def test_a_refusal_that_stays_is_not_asked_for_twice(
     client: Client, upstream: InTurn, failure: ScriptedReply
@@ -138,6 +156,23 @@ async def test_a_pause_that_a_provider_asks_for_is_obeyed_or_passed_on(
     await client.call(body=CALL)
 
     assert (len(upstream.requests), slept) == (tries, [20.0] * (tries - 1))
+
+
+@pytest.mark.parametrize("first_byte_s", [TINY_S, 60.0])
+async def test_a_pause_is_not_counted_in_the_time_for_a_first_byte(
+    make_client: MakeClient, upstream: InTurn, first_byte_s: float
+) -> None:
+    client = make_client(Limits(first_byte_s=first_byte_s))
+
+    async def sleep(_seconds: float) -> None:
+        await asyncio.sleep(3 * TINY_S)
+
+    client.gateway.forwarding.sender.sleep = sleep
+    upstream.turns = [_fails(429, (b"retry-after", b"1")), _ok()]
+
+    exchange = await client.call(body=CALL)
+
+    assert (exchange.status, exchange.content) == (200, OPENAI_REPLY)
 
 
 @pytest.mark.parametrize(

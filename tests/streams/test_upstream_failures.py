@@ -5,8 +5,15 @@ import json
 
 import pytest
 
+from common.core.ports import Documents, Put
 from common.gateway.gateway import Limits
-from common.gateway.upstream import UpstreamDisconnected, UpstreamUnreachable
+from common.gateway.upstream import (
+    ProxyFailed,
+    UpstreamDisconnected,
+    UpstreamMalformed,
+    UpstreamUnreachable,
+)
+from common.gateway.upstream_records import UpstreamRecord, upstream_ref
 from tests.streams.conftest import KeptRecords, MakeClient
 from tests.streams.fakes import (
     ANTHROPIC_REQUEST,
@@ -49,6 +56,67 @@ async def test_no_connection_costs_nothing(
     assert exchange.complete
     assert (bus.only.cost_nanos, bus.only.cost_source) == (0, "free")
     assert (bus.only.outcome, bus.only.status) == ("upstream_error", 502)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (UpstreamUnreachable("gaierror"), "No connection to tower (gaierror)."),
+        (ProxyFailed("not in time"), "HTTPS_PROXY, made no connection to tower (not in time)."),
+        (BROKEN, "tower closed the connection before"),
+        (UpstreamMalformed("malformed head"), "tower sent what is no HTTP reply (malformed head)."),
+        (asyncio.Event(), "tower did not answer in time"),
+        (None, "tower answered with a redirect (302)"),
+    ],
+    ids=["unreachable", "proxy", "broken", "malformed", "silent", "redirect"],
+)
+async def test_an_upstream_is_named_to_callers_and_its_address_kept_from_them(  # noqa: PLR0917 - columns
+    make_client: MakeClient,
+    upstream: ScriptedUpstream,
+    bus: KeepingBus,
+    documents: Documents,
+    failure: asyncio.Event | Exception | None,
+    told: str,
+) -> None:
+    inside = UpstreamRecord("tower", "http://10.0.0.7:8000/v1", allow_private=True)
+    await documents.commit([Put(upstream_ref("tower"), inside.to_data())])
+    upstream.before = [] if failure is None else [failure]
+    upstream.reply = ScriptedReply([], 302, [])
+
+    exchange = await make_client(Limits(first_byte_s=TINY_S)).call("/u/tower/v1/chat/completions")
+
+    assert told in json.loads(exchange.content)["error"]["message"]
+    assert b"10.0.0.7" not in exchange.content
+    assert b"status page" not in exchange.content or isinstance(failure, UpstreamUnreachable)
+    assert bus.only.upstream == "10.0.0.7:8000"
+
+
+async def test_a_failure_of_the_own_proxy_is_not_blamed_on_the_provider(
+    client: Client, upstream: ScriptedUpstream, bus: KeepingBus
+) -> None:
+    upstream.before = [ProxyFailed("it answered CONNECT with 407")]
+
+    exchange = await client.call()
+
+    assert _error(exchange) == (502, "upstream_unreachable")
+    assert b"(it answered CONNECT with 407)" in exchange.content
+    assert b"status page" not in exchange.content
+    assert bus.only.cost_source == "free"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_silence_behind_the_provider_s_own_end_is_no_error(
+    make_client: MakeClient, upstream: ScriptedUpstream, bus: KeepingBus, *, ended: bool
+) -> None:
+    stream = OPENAI_STREAM if ended else OPENAI_STREAM[:-1]
+    upstream.reply = ScriptedReply([*stream, asyncio.Event()])
+
+    exchange = await make_client(Limits(idle_s=TINY_S)).call(body=ASKING)
+
+    assert (exchange.content == b"".join(stream), exchange.complete) == (ended, True)
+    assert (b"upstream_timeout" in exchange.content) is not ended
+    assert bus.only.outcome == ("ok" if ended else "upstream_error")
+    assert (bus.only.cost_nanos, bus.only.cost_source) == (OPENAI_NANOS, "provider")
 
 
 async def test_a_connection_that_breaks_before_the_reply_is_estimated(

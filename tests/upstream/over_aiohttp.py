@@ -113,8 +113,8 @@ _is_of_metadata = lru_cache(1_000)(is_of_metadata)
 class AiohttpUpstream:
     """`Upstream` over httpx transports, made on first use.
 
-    `https_proxy` is the proxy that providers are reached through; what is addressed by http, which
-    only private upstreams may be, is reached directly.
+    `https_proxy` is the proxy that providers are reached through; what may be inside the own
+    network is reached directly.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class AiohttpUpstream:
         if kind not in self._transports:
             by_https, allow_private, to_metadata = kind
             self._transports[kind] = self._make(
-                self._https_proxy if by_https else None,
+                self._https_proxy if by_https and not allow_private else None,
                 keep_alive_s=upstream_adapter.PRIVATE_KEEP_ALIVE_S
                 if allow_private
                 else upstream_adapter.KEEP_ALIVE_S,

@@ -211,7 +211,9 @@ async def test_speaks_to_https_providers_through_the_proxy_alone(make: MakeUpstr
     async with proxy.running() as url:
         upstream = make(url.removesuffix("/v1/x"))
         with pytest.raises(UpstreamUnreachable):
-            await upstream.send(request("https://api.provider.invalid/v1/x"))
+            await upstream.send(
+                replace(request("https://api.provider.invalid/v1/x"), allow_private=False)
+            )
         await upstream.aclose()
 
     assert proxy.heads[0].startswith(b"CONNECT api.provider.invalid:443 ")

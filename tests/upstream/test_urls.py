@@ -1,6 +1,7 @@
 """Where a call goes is told by its URL in one way, for us as for other readers of it."""
 
 import string
+import traceback
 
 import httpx
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 
 from common.adapters.lean_errors import NotARequest
 from common.adapters.lean_urls import Proxy, read_proxy, read_url
+from common.core.errors import InvalidSettings
+from common.runtime.function_settings import SETTINGS
+from common.runtime.settings import read_settings
 
 HOSTS = st.one_of(
     st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,9}[a-zA-Z0-9])?(\.[a-z]{2,5}){0,2}", fullmatch=True),
@@ -95,13 +99,51 @@ def test_refuses(url: str) -> None:
             "http://user:w%40rd@[::1]:8080/",
             Proxy("::1", 8080, by_tls=False, authorization=b"Basic dXNlcjp3QHJk"),
         ),
+        ("http://u:a@b@p:1", Proxy("p", 1, by_tls=False, authorization=b"Basic dTphQGI=")),
+        ("http://u@p:1", Proxy("p", 1, by_tls=False, authorization=b"Basic dTo=")),
     ],
 )
 def test_reads_a_proxy(url: str, proxy: Proxy) -> None:
     assert read_proxy(url) == proxy
 
 
-@pytest.mark.parametrize("url", ["socks5://proxy:1080", "proxy:3128", "http://", "http://a:b"])
-def test_says_what_a_proxy_is_given_as(url: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+UNREADABLE_PROXIES = [
+    "socks5://secret:1080",
+    "secret:3128",
+    "http://",
+    "http://secret:b",
+    "http://u:secret/PW@proxy:3128",
+    "http://u:12345/secret@proxy:3128",
+    "http://u:12345?secret@proxy:3128",
+    "http://u:12345#secret@proxy:3128",
+    "http://u:secret@proxy:notaport",
+    "http://u:secret@proxy:99999",
+    "http://u:secret@proxy:0",
+    "http://u:secret@",
+    "http://[::1secret",
+    "http://proxy:3128/secret",
+    "http://proxy:3128 secret",
+]
+
+
+@pytest.mark.parametrize("url", UNREADABLE_PROXIES)
+def test_says_what_a_proxy_is_given_as_and_nothing_of_what_was_given(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^a proxy is given as http://HOST:PORT") as refused:
         read_proxy(url)
+
+    told = "".join(traceback.format_exception(refused.value))
+    assert "secret" not in told.lower()
+    assert "PW" not in told
+
+
+@pytest.mark.parametrize("function", ["proxy", "brownout_tick", "pricing", "insights"])
+def test_no_function_that_reaches_out_starts_with_a_proxy_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    monkeypatch.delenv("K_SERVICE", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://u:secret/PW@proxy:3128")
+
+    with pytest.raises(InvalidSettings, match=r"^HTTPS_PROXY: .*given as http://HOST") as refused:
+        read_settings(SETTINGS[function])
+
+    assert "secret" not in "".join(traceback.format_exception(refused.value)).lower()

@@ -141,54 +141,6 @@ async def test_sends_no_call_twice(lean: LeanTransport) -> None:
     assert [len(line.heads) for line in server.lines] == [2]
 
 
-async def test_gives_an_answer_that_comes_before_the_request_is_whole(
-    transport: httpx.AsyncBaseTransport,
-) -> None:
-    async def refuses(line: Line) -> None:
-        await line.head()
-        await line.send(
-            b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno"
-        )
-        await line.hear_closing()
-
-    server = Server(refuses)
-    async with server.running() as port:
-        assert await whole(transport, call(port, bytes(900_000))) == (413, b"no")
-        assert await whole(transport, call(port, bytes(900_000))) == (413, b"no")
-
-    assert len(server.lines) == 2
-
-
-async def test_uses_no_connection_again_on_which_a_request_is_not_whole(
-    lean: LeanTransport,
-) -> None:
-    async def answers_early(line: Line) -> None:
-        await line.head()
-        await line.send(OK)
-        await line.hear_closing()
-
-    server = Server(answers_early)
-    async with server.running() as port:
-        for _ in range(2):
-            assert await whole(lean, call(port, bytes(30_000_000))) == (200, b"{}")
-
-    assert [len(line.heads) for line in server.lines] == [1, 1]
-
-
-async def test_sends_on_while_an_early_answer_is_read(lean: LeanTransport) -> None:
-    async def answers_early(line: Line) -> None:
-        await line.head()
-        await line.send(CHUNKED + b"2\r\nab\r\n")
-        line.bodies.append(await line.reader.readexactly(20_000_000))
-        await line.send(b"2\r\ncd\r\n0\r\n\r\n")
-
-    server, sent = Server(answers_early), bytes(range(250)) * 80_000
-    async with server.running() as port:
-        assert await whole(lean, call(port, sent)) == (200, b"abcd")
-
-    assert server.lines[0].bodies == [sent]
-
-
 async def test_holds_little_of_what_a_slow_reader_leaves(lean: LeanTransport) -> None:
     """The rest waits in the sockets, and the provider with it."""
     piece, sent = bytes(65_536), 0

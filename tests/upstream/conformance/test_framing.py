@@ -88,6 +88,8 @@ BAD_FOR_LEAN = {
     "a body with 204": b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}",
     "a body with an interim reply": b"HTTP/1.1 103 Early\r\ncontent-length: 2\r\n\r\n{}",
     "a status below all": b"HTTP/1.1 043 OK\r\ncontent-length: 0\r\n\r\n",
+    "a status above all": b"HTTP/1.1 600 OK\r\ncontent-length: 2\r\n\r\n{}",
+    "the highest status": b"HTTP/1.1 999 OK\r\ncontent-length: 2\r\n\r\n{}",
     "another protocol": b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     "HTTP/2 in words": b"HTTP/2.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
     "too many headers": OK + b"x: a\r\n" * 200 + b"content-length: 2\r\n\r\n{}",
@@ -133,6 +135,33 @@ async def test_refuses_as_malformed_and_closes_on(lean: LeanTransport, named: st
         await server.lines[0].closed.wait()
 
     assert len(server.lines) == 1
+
+
+@pytest.mark.parametrize("status", [100, 103, 200, 299, 599])
+async def test_every_status_that_is_one_is_read(lean: LeanTransport, status: int) -> None:
+    first = b"HTTP/1.1 %d X\r\n" % status
+    told = (first + b"\r\n" + OK if status < 200 else first) + b"content-length: 0\r\n\r\n"
+
+    async with Server(answers(told)).running() as port:
+        assert await whole(lean, call(port)) == (max(status, 200), b"")
+
+
+@pytest.mark.parametrize("pieces", ["whole", "bytes"])
+async def test_gives_the_chunks_before_one_that_is_malformed(
+    lean: LeanTransport, pieces: str
+) -> None:
+    reply = CHUNKED + b"2\r\nab\r\n1\r\nc\r\nzz\r\n"
+    sent = [reply] if pieces == "whole" else [bytes([byte]) for byte in reply]
+    received = []
+
+    async with Server(answers(*sent)).running() as port:
+        response = await lean.handle_async_request(call(port))
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012 - what came before counts
+            async for chunk in response.aiter_raw():
+                received.append(chunk)  # noqa: PERF401 - it raises
+        await response.aclose()
+
+    assert b"".join(received) == b"abc"
 
 
 @pytest.mark.parametrize(

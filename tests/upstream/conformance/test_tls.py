@@ -8,16 +8,28 @@ from dataclasses import replace
 import httpx
 import pytest
 
+import common.adapters.upstream as upstream_adapter
+from common.adapters.lean_client import Patience
 from common.adapters.lean_connection import Connection
 from common.adapters.lean_transport import lean_transport
+from common.adapters.upstream import HttpUpstream
 from common.gateway.upstream import (
+    ProxyFailed,
     Upstream,
     UpstreamDisconnected,
     UpstreamRequest,
     UpstreamUnreachable,
 )
 from tests.upstream.conformance.conftest import MakeUpstream
-from tests.upstream.conformance.scripted import DEADLINE_S, Line, Server, answers, call, whole
+from tests.upstream.conformance.scripted import (
+    DEADLINE_S,
+    Line,
+    Script,
+    Server,
+    answers,
+    call,
+    whole,
+)
 from tests.upstream.over_aiohttp import MakeTransport
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -37,6 +49,11 @@ def tls(tls: ssl.SSLContext, names: list[str | None]) -> ssl.SSLContext:
 
 def request(host: str, port: int, body: bytes = b"{}") -> UpstreamRequest:
     return UpstreamRequest("POST", f"https://{host}:{port}/v1/x", [], body, allow_private=True)
+
+
+def outside(host: str, port: int) -> UpstreamRequest:
+    """What is reached through the proxy."""
+    return replace(request(host, port), allow_private=False)
 
 
 async def body_of(upstream: Upstream, asked: UpstreamRequest) -> bytes:
@@ -154,7 +171,8 @@ async def test_speaks_tls_with_the_provider_behind_a_proxy(
         # aiohttp tells that the way in which httpx-aiohttp names a user is going away.
         user = "user:word@" if kind == "lean" else ""
         upstream = connects(f"{scheme}://{user}localhost:{proxy_port}")
-        asked = replace(request("localhost", port), headers=[(b"authorization", b"Bearer k")])
+        asked = outside("localhost", port)
+        asked.headers.append((b"authorization", b"Bearer k"))
         for _ in range(2):
             assert await body_of(upstream, asked) == b"{}"
         await upstream.aclose()
@@ -175,7 +193,7 @@ async def test_asks_no_proxy_whose_certificate_nobody_signed(
     async with proxy.running() as port:
         upstream = connects(f"https://localhost:{port}")
         with pytest.raises(UpstreamUnreachable):
-            await body_of(upstream, request("api.provider.invalid", 443))
+            await body_of(upstream, outside("api.provider.invalid", 443))
         await upstream.aclose()
 
     assert not any(line.heads for line in proxy.lines)
@@ -203,8 +221,101 @@ async def test_knows_that_a_proxy_refused_before_anything_was_sent(
     async with proxy.running() as port:
         upstream = connects(f"http://127.0.0.1:{port}")
         with pytest.raises(UpstreamDisconnected if careful else UpstreamUnreachable):
-            await body_of(upstream, request("api.provider.invalid", 443))
+            await body_of(upstream, outside("api.provider.invalid", 443))
         await upstream.aclose()
+
+
+def answers_connect(answer: bytes, *, closes: bool = False, more: bytes = b"") -> Script:
+    async def script(line: Line) -> None:
+        await line.head()
+        await line.send(answer + more)
+        if not closes:
+            await line.hear_closing()
+
+    return script
+
+
+THROUGH = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (answers_connect(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n"), "with 407"),
+        (answers_connect(b"", closes=True), "its answer to CONNECT: hung up"),
+        (answers_connect(b"SSH-2.0-OpenSSH\r\n"), "its answer to CONNECT: not a reply"),
+        (answers_connect(THROUGH, more=b"HTTP/1.1 200 OK\r\n\r\n"), "answer to CONNECT: "),
+        (answers_connect(THROUGH, closes=True), "after its answer to CONNECT: "),
+    ],
+    ids=["407", "nothing", "SSH", "more bytes", "a closing"],
+)
+async def test_tells_that_the_own_proxy_failed_and_not_the_provider(
+    script: Script, said: str
+) -> None:
+    proxy = Server(script)
+
+    async with proxy.running() as port:
+        upstream = HttpUpstream(f"http://user:word@127.0.0.1:{port}")
+        with pytest.raises(ProxyFailed, match=said) as failed:
+            await body_of(upstream, outside("api.provider.invalid", 443))
+        await upstream.aclose()
+
+    assert "word" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("http://127.0.0.1:{}", "ConnectionRefusedError"), ("http://proxy.invalid:{}", "gaierror")],
+)
+async def test_tells_that_the_own_proxy_was_not_reached(url: str, said: str) -> None:
+    async with Server(answers(OK)).running() as port:
+        pass
+    upstream = HttpUpstream(url.format(port))
+
+    with pytest.raises(ProxyFailed, match=said):
+        await body_of(upstream, outside("api.provider.invalid", 443))
+    await upstream.aclose()
+
+
+async def test_tells_that_the_own_proxy_says_nothing_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upstream_adapter, "_PATIENCE", Patience(connect_s=0.05))
+
+    async def silent(line: Line) -> None:
+        await line.hear_closing()
+
+    async with Server(silent).running() as port:
+        upstream = HttpUpstream(f"http://127.0.0.1:{port}")
+        with pytest.raises(ProxyFailed, match="not in time"):
+            await body_of(upstream, outside("api.provider.invalid", 443))
+        await upstream.aclose()
+
+
+async def test_tells_that_the_own_proxy_has_a_certificate_that_nobody_signed(
+    tls: ssl.SSLContext,
+) -> None:
+    async with Server(answers(OK), tls=tls).running() as port:
+        upstream = HttpUpstream(f"https://localhost:{port}")
+        with pytest.raises(ProxyFailed, match="SSLCertVerificationError"):
+            await body_of(upstream, outside("api.provider.invalid", 443))
+        await upstream.aclose()
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_asks_no_proxy_for_what_may_be_inside_the_own_network(
+    connects: MakeUpstream, tls: ssl.SSLContext
+) -> None:
+    async def serves_nobody(line: Line) -> None:
+        await line.hear_closing()
+
+    provider, proxy = Server(answers(OK), tls=tls), Server(serves_nobody)
+    async with provider.running() as port, proxy.running() as proxy_port:
+        upstream = connects(f"http://localhost:{proxy_port}")
+        assert await body_of(upstream, request("localhost", port)) == b"{}"
+        await upstream.aclose()
+
+    assert proxy.lines == []
 
 
 async def test_a_limit_of_time_holds_while_tls_begins(make: MakeTransport) -> None:
