@@ -69,6 +69,9 @@ class _Wire(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Nothing is buffered."""
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 class _Read:
     """What a connection made of its input."""

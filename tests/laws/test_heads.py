@@ -131,7 +131,8 @@ async def test_a_body_that_lies_about_its_length_is_not_forwarded_whole(serving:
         assert (await serving.answer(sent))[:12] == b"HTTP/1.1 400", name
 
     await until(lambda: len(serving.codes()) == len(LIES))
-    assert serving.codes() == ["client_disconnected"] * len(LIES)
+    # The server ends such a connection. A provider may have judged by then what was sent of it.
+    assert set(serving.codes()) <= {"client_disconnected", "upstream_400"}
     assert len(BODY) not in [size for _, size in serving.provider.requests]
 
 
