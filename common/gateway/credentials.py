@@ -184,12 +184,7 @@ def _offered(headers: Mapping[str, str], query: str) -> Iterable[tuple[str, str]
 
 def forwarded_headers(raw: Iterable[tuple[bytes, bytes]], key: ProviderKey) -> RawHeaders:
     """The request's headers as the provider gets them, in the order and form the client chose."""
-    named_by_connection = {
-        name.strip().lower()
-        for header, value in raw
-        if header == b"connection"
-        for name in value.split(b",")
-    }
+    named_by_connection = _names(value for header, value in raw if header == b"connection")
     managed = key.managed
     kept = [
         (name, value)
@@ -246,5 +241,10 @@ def answered_headers(raw: Iterable[tuple[bytes, bytes]], *, edited: bool) -> Raw
             kept.append((lowered, value))
     if not naming:
         return kept
-    named = {name.strip().lower() for value in naming for name in value.split(b",")}
+    named = _names(naming)
     return [(name, value) for name, value in kept if name not in named]
+
+
+def _names(values: Iterable[bytes]) -> set[bytes]:
+    """The headers that `connection` names, in lower case."""
+    return {name.strip().lower() for value in values for name in value.split(b",")}

@@ -20,10 +20,11 @@ from scripts.benchmark.measures import (
     check_charges,
     check_counts,
 )
+from scripts.benchmark.rows import cpu_of, small_row
 from scripts.benchmark.shapes import SMALL
 from scripts.benchmark.surroundings import make_key, simulated_provider
 
-ROW = "small, 16 at once"
+ROW = small_row(USUAL_CONNECTIONS)
 FLOORS = ("framework", "exchange", "gateway")
 WARMING_CALLS = 200
 
@@ -55,5 +56,5 @@ def measure_floors(proxy: Deployed, folder: Path, size: Size, cpus: Cpus) -> dic
                 check_charges(name, one.ids, charges)
             if name == "gateway":
                 check_counts(one.ids, charges, data)
-        figures[Figure(ROW, name, "CPU", "ms/call")] = cpu_s * 1000
+        figures[cpu_of(ROW, name)] = cpu_s * 1000
     return figures

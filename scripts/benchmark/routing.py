@@ -28,6 +28,7 @@ from common.llm.price_book import bundled_book
 from common.llm.protocol import protocol_of
 from common.routing.rules import RouteTable, read_table
 from scripts.benchmark.measures import CONNECTIONS, Figure
+from scripts.benchmark.rows import cpu_of, small_row
 from scripts.benchmark.shapes import MODEL, PATH
 
 _TIMES, _RUNS = 2_000, 5
@@ -107,8 +108,7 @@ def measure_routing(figures: Mapping[Figure, float]) -> dict[Figure, float]:
 
 def _whole_call_us(figures: Mapping[Figure, float]) -> float | None:
     """CPU time of a small call through the gateway, one at a time."""
-    wanted = Figure(f"small, {CONNECTIONS[0]} at once", "gateway", "CPU", "ms/call")
-    found = figures.get(wanted)
+    found = figures.get(cpu_of(small_row(CONNECTIONS[0]), "gateway"))
     return None if found is None else 1_000 * found
 
 
